@@ -1,0 +1,1 @@
+"""Models of ours for the harness's registry: `hf-judge`, `recorded`, `rule`."""
