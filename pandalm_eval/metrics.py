@@ -1,0 +1,274 @@
+"""Metrics of judged pairs against gold: definitions, standard errors, intervals.
+
+Each metric is a function of sums over pairs, so `Sums` names the columns that a pair contributes
+and the functions below are written once for totals and for bootstrap draws alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from pandalm_eval.judgments import Judgment, Protocol, Reading
+from pandalm_eval.statistics import (
+    Floats,
+    bootstrap_sums,
+    cluster_sums,
+    clustered_error,
+    interval,
+)
+from pandalm_eval.verdicts import LABELS, Verdict
+
+UNDEFINED = "N/A"
+"""What a results file says where the data leaves a value undefined."""
+
+_BINS = 10
+_CODES = {label: code for code, label in enumerate((*LABELS, Verdict.INVALID))}
+
+# Columns of a pair: gold × verdict (3 × 4, invalid last), then counts, then calibration by bin.
+_CONFUSION = slice(0, 12)
+_COUNTS = (
+    "pairs",
+    "both_valid",
+    "consistent",
+    "decisive_readings",
+    "shown_first",
+    "unequal_lengths",
+    "longer",
+    "readings",
+    "invalid_readings",
+    "truncated_readings",
+    "with_probabilities",
+    "brier",
+)
+_AT = {name: 12 + i for i, name in enumerate(_COUNTS)}
+_CALIBRATION = slice(12 + len(_COUNTS), 12 + len(_COUNTS) + 2 * _BINS)
+_WIDTH = _CALIBRATION.stop
+
+
+def _columns(judgment: Judgment) -> Floats:
+    """What one pair adds to the sums: (_WIDTH,)."""
+    row = np.zeros(_WIDTH)
+    verdict, gold, readings = judgment.verdict, judgment.gold, judgment.readings
+    if gold is not None:
+        row[4 * _CODES[gold] + _CODES[verdict]] = 1
+    row[_AT["pairs"]] = 1
+    for swapped, reading in enumerate(readings):
+        row[_AT["readings"]] += 1
+        row[_AT["invalid_readings"]] += reading.verdict is Verdict.INVALID
+        row[_AT["truncated_readings"]] += reading.truncated
+        row[_AT["decisive_readings"]] += reading.verdict in (Verdict.FIRST, Verdict.SECOND)
+        row[_AT["shown_first"]] += reading.verdict is (Verdict.SECOND if swapped else Verdict.FIRST)
+    if len(readings) == 2 and Verdict.INVALID not in (readings[0].verdict, readings[1].verdict):
+        row[_AT["both_valid"]] = 1
+        row[_AT["consistent"]] = readings[0].verdict is readings[1].verdict
+    if verdict in (Verdict.FIRST, Verdict.SECOND) and judgment.length1 != judgment.length2:
+        longer = Verdict.FIRST if judgment.length1 > judgment.length2 else Verdict.SECOND
+        row[_AT["unequal_lengths"]] = 1
+        row[_AT["longer"]] = verdict is longer
+    if judgment.probabilities is not None and gold is not None:
+        is_gold = [float(gold is label) for label in LABELS]
+        row[_AT["with_probabilities"]] = 1
+        row[_AT["brier"]] = math.fsum(
+            (p - y) ** 2 for p, y in zip(judgment.probabilities, is_gold, strict=True)
+        )
+        confidence = max(judgment.probabilities)
+        bin = min(int(confidence * _BINS), _BINS - 1)
+        row[_CALIBRATION.start + bin] = confidence
+        row[_CALIBRATION.start + _BINS + bin] = judgment.correct
+    return row
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result: Floats = np.where(whole > 0, part / whole, np.nan)
+    return result
+
+
+def _ratio(numerator: str, denominator: str) -> Callable[[Floats], Floats]:
+    return lambda sums: _share(sums[..., _AT[numerator]], sums[..., _AT[denominator]])
+
+
+def _confusion(sums: Floats) -> Floats:
+    return sums[..., _CONFUSION].reshape(*sums.shape[:-1], 3, 4)
+
+
+def accuracy(sums: Floats) -> Floats:
+    """Share of pairs whose verdict equals gold; an invalid verdict is wrong."""
+    table = _confusion(sums)
+    return _share(np.trace(table[..., :3], axis1=-2, axis2=-1), table.sum(axis=(-2, -1)))
+
+
+def _by_label(table: Floats, name: str) -> Floats:
+    """Precision, recall or F1 of first, second, tie: (..., 3); 0 where it would divide by zero."""
+    hits = np.diagonal(table[..., :3], axis1=-2, axis2=-1)
+    gold = table.sum(axis=-1)
+    told = table[..., :3].sum(axis=-2)
+    whole = {"precision": told, "recall": gold, "f1": (gold + told) / 2}[name]
+    return np.divide(hits, whole, out=np.zeros_like(hits), where=whole > 0)
+
+
+def agreement(sums: Floats, *, name: str, weighted: bool) -> Floats:
+    """Precision, recall or F1 over {first, second, tie}, always all three.
+
+    Macro is the plain mean of the three; weighted weights them by their number of gold labels.
+    """
+    table = _confusion(sums)
+    values = _by_label(table, name)
+    if not weighted:
+        return np.where(table.sum(axis=(-2, -1)) > 0, values.mean(axis=-1), np.nan)
+    gold = table.sum(axis=-1)
+    return _share((values * gold).sum(axis=-1), gold.sum(axis=-1))
+
+
+def kappa(sums: Floats) -> Floats:
+    """Cohen's kappa, invalid as a fourth category of the judge; NaN where chance is certain."""
+    table = _confusion(sums)
+    n = table.sum(axis=(-2, -1))
+    observed = _share(np.trace(table[..., :3], axis1=-2, axis2=-1), n)
+    chance = _share((table.sum(axis=-1) * table[..., :3].sum(axis=-2)).sum(axis=-1), n * n)
+    return _share(observed - chance, 1 - chance)
+
+
+def calibration_error(sums: Floats) -> Floats:
+    """Expected calibration error over 10 equal-width bins of the highest probability, in [0, 1]."""
+    bins = sums[..., _CALIBRATION]
+    gaps = np.abs(bins[..., :_BINS] - bins[..., _BINS:]).sum(axis=-1)
+    return _share(gaps, sums[..., _AT["with_probabilities"]])
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A key of the results file.
+
+    Attributes:
+        key: its name.
+        of: from sums (..., k) to values (...).
+        higher_is_better: for the harness's arrows.
+        protocols: where the key has a meaning.
+        needs_gold: whether it compares with a label.
+    """
+
+    key: str
+    of: Callable[[Floats], Floats]
+    higher_is_better: bool = True
+    protocols: frozenset[Protocol] = frozenset(Protocol)
+    needs_gold: bool = True
+
+
+_TWO_ORDERS = frozenset(Protocol) - {Protocol.SINGLE}
+_LOGPROB = frozenset({Protocol.LOGPROB})
+
+METRICS = (
+    Metric("acc", accuracy),
+    *(
+        Metric(f"{name}_{kind}", partial(agreement, name=name, weighted=kind == "weighted"))
+        for kind in ("macro", "weighted")
+        for name in ("precision", "recall", "f1")
+    ),
+    Metric("kappa", kappa),
+    Metric(
+        "position_consistency",
+        _ratio("consistent", "both_valid"),
+        protocols=_TWO_ORDERS,
+        needs_gold=False,
+    ),
+    Metric(
+        "first_position_rate",
+        _ratio("shown_first", "decisive_readings"),
+        higher_is_better=False,
+        protocols=_TWO_ORDERS,
+        needs_gold=False,
+    ),
+    Metric(
+        "prefers_longer_rate",
+        _ratio("longer", "unequal_lengths"),
+        higher_is_better=False,
+        needs_gold=False,
+    ),
+    Metric(
+        "invalid_rate",
+        _ratio("invalid_readings", "readings"),
+        higher_is_better=False,
+        needs_gold=False,
+    ),
+    Metric(
+        "truncated_rate",
+        _ratio("truncated_readings", "readings"),
+        higher_is_better=False,
+        needs_gold=False,
+    ),
+    Metric("brier", _ratio("brier", "with_probabilities"), False, _LOGPROB),
+    Metric("ece", calibration_error, False, _LOGPROB),
+)
+"""In the order of the results table."""
+
+COUNTS = ("n_pairs", "n_prompts")
+SUFFIXES = ("", "_stderr", "_ci_low", "_ci_high")
+
+
+def metrics_for(protocol: Protocol, *, gold: bool) -> list[Metric]:
+    """The metrics that have a meaning for a protocol, with or without a gold label."""
+    return [m for m in METRICS if protocol in m.protocols and (gold or not m.needs_gold)]
+
+
+def keys_for(protocol: Protocol, *, gold: bool) -> list[str]:
+    """Every key of a results file, in order: each metric with error and interval, then counts."""
+    metrics = metrics_for(protocol, gold=gold)
+    return [f"{m.key}{suffix}" for m in metrics for suffix in SUFFIXES] + list(COUNTS)
+
+
+def sums_by_cluster(judgments: Sequence[Judgment]) -> Floats:
+    """Column sums by prompt, (prompts, k), prompts in the order of their first pair."""
+    numbers: dict[str, int] = {}
+    clusters = [numbers.setdefault(j.prompt_id, len(numbers)) for j in judgments]
+    columns = np.stack([_columns(judgment) for judgment in judgments])
+    return cluster_sums(columns, np.array(clusters, dtype=np.intp))
+
+
+def summarise(judgments: Sequence[Judgment], protocol: Protocol) -> dict[str, float]:
+    """Every key with its value: metric, `_stderr`, `_ci_low`, `_ci_high`, and counts.
+
+    Args:
+        judgments: at least one, in any order: they are sorted by index, so that ranks and limits
+            cannot change a digit. Gold is on all of them or on none.
+
+    Returns:
+        {key: value}; NaN where the data leaves a value undefined.
+    """
+    ordered = sorted(judgments, key=lambda judgment: judgment.index)
+    sums = sums_by_cluster(ordered)
+    metrics = metrics_for(protocol, gold=ordered[0].gold is not None)
+    total = sums.sum(axis=0)
+    draws: dict[str, list[Floats]] = {metric.key: [] for metric in metrics}
+    if len(sums) > 1:
+        for chunk in bootstrap_sums(sums):
+            for metric in metrics:
+                draws[metric.key].append(metric.of(chunk))
+    values: dict[str, float] = {}
+    for metric in metrics:
+        value = float(metric.of(total))
+        defined = not math.isnan(value) and len(sums) > 1
+        low, high = interval(np.concatenate(draws[metric.key])) if defined else (math.nan, math.nan)
+        values[metric.key] = value
+        values[f"{metric.key}_stderr"] = clustered_error(metric.of, sums) if defined else math.nan
+        values[f"{metric.key}_ci_low"], values[f"{metric.key}_ci_high"] = low, high
+    return values | {"n_pairs": len(ordered), "n_prompts": len(sums)}
+
+
+def printable(value: float) -> float | str:
+    """The value, or `N/A` where it is undefined: results files never hold NaN."""
+    return UNDEFINED if math.isnan(value) else value
+
+
+def verdict_codes(verdicts: Sequence[Verdict]) -> npt.NDArray[np.intp]:
+    """0 first, 1 second, 2 tie, 3 invalid."""
+    return np.array([_CODES[verdict] for verdict in verdicts], dtype=np.intp)
+
+
+__all__ = ["METRICS", "Metric", "Reading", "keys_for", "metrics_for", "printable", "summarise"]

@@ -1,0 +1,238 @@
+"""A pair: an instruction (and input) with two responses, and the gold label if there is one.
+
+Pair files of the user are read here; the PandaLM test set has its own reader, `human.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pandalm_eval.errors import InputError, listing
+from pandalm_eval.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One comparison.
+
+    Attributes:
+        id: unique within the set.
+        prompt_id: the sampling unit (cluster); pairs with equal instruction and input share it.
+        instruction, input, response1, response2: texts as the source has them.
+        gold: the label to agree with, None where there is none.
+        model1, model2: who wrote the responses, where known.
+        annotators: single human labels, where known.
+    """
+
+    id: str
+    prompt_id: str
+    instruction: str
+    input: str
+    response1: str
+    response2: str
+    gold: Verdict | None = None
+    model1: str | None = None
+    model2: str | None = None
+    annotators: tuple[Verdict, ...] = ()
+
+    @property
+    def text_hash(self) -> str:
+        """16 hexadecimal digits of SHA-256 over the four texts, in order, as a JSON list."""
+        return short_hash(self.instruction, self.input, self.response1, self.response2)
+
+
+def short_hash(*texts: str) -> str:
+    """16 hexadecimal digits (64 bits) of SHA-256 over the JSON list of the texts."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
+
+
+def prompt_hash(instruction: str, input: str) -> str:
+    """The cluster of a pair whose source names none: equal prompts, equal cluster."""
+    return short_hash(instruction, input)
+
+
+_LABELS = {
+    "0": Verdict.TIE,
+    "1": Verdict.FIRST,
+    "2": Verdict.SECOND,
+    "1.5": Verdict.TIE,
+    "tie": Verdict.TIE,
+    "first": Verdict.FIRST,
+    "second": Verdict.SECOND,
+}
+
+
+def read_label(value: object) -> Verdict | None:
+    """The label told by 0/1/2, 1.5, `tie`, `first` or `second` (any case); None for all else.
+
+    >>> read_label(2), read_label("Tie"), read_label("1.0"), read_label("garbage"), read_label(True)
+    (<Verdict.SECOND: 'second'>, <Verdict.TIE: 'tie'>, None, None, None)
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # pandas writes integer columns with gaps as 1.0
+    return _LABELS.get(str(value).strip().lower())
+
+
+# Half of a surrogate pair is valid in JSON ("\ud800") but in no UTF-8 text: tokenizers and Arrow
+# refuse it.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """The same text with lone surrogates replaced by U+FFFD."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Objects of a JSON list or of JSONL (told by the first character), in order.
+
+    Raises:
+        InputError: missing, unreadable, not UTF-8, not JSON, truncated, empty, or not objects;
+            the message has file and line or record.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Check the path.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8 JSON or JSONL."
+        ) from None
+    if not text.strip():
+        raise InputError(f"{path}: the file is empty; at least one record is needed.")
+    records = _parse_list(path, text) if text.lstrip()[0] == "[" else _parse_lines(path, text)
+    if not records:
+        raise InputError(f"{path}: the list is empty; at least one record is needed.")
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise InputError(
+                f"{path}: record {number} is {_json_type(record)}, not an object with fields."
+            )
+    return records
+
+
+def _parse_list(path: Path, text: str) -> list[Any]:
+    try:
+        records: list[Any] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
+            "the file may be truncated. Fetch or write it again."
+        ) from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply to be a list of records.") from None
+    return records
+
+
+def _parse_lines(path: Path, text: str) -> list[Any]:
+    records = []
+    # Not splitlines(): U+2028 and others may stand unescaped inside a JSON string.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{path}: line {number} is not valid JSON ({error.msg}); the file may be "
+                "truncated, or be neither a JSON list nor JSONL."
+            ) from None
+        except RecursionError:
+            raise InputError(f"{path}: line {number} is nested too deeply.") from None
+    return records
+
+
+def _json_type(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true/false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def text_fields(
+    path: Path, number: int, record: dict[str, Any], required: Sequence[str]
+) -> dict[str, str]:
+    """The named fields of one record as texts.
+
+    Raises:
+        InputError: all fields of the record that are missing or no text, in one message.
+    """
+    where = f"{path}: record {number}"
+    if missing := [name for name in required if name not in record]:
+        raise InputError(
+            f"{where} has no field {listing(missing)} (it has: {listing(record)}). "
+            f"Needed are {', '.join(required)}."
+        )
+    if wrong := [name for name in required if not isinstance(record[name], str)]:
+        told = ", ".join(f"{name} is {_json_type(record[name])}" for name in wrong)
+        raise InputError(f"{where}: {told}; a text is needed.")
+    return {name: clean_text(record[name]) for name in required}
+
+
+_PAIR_FIELDS = {
+    *("instruction", "input", "response1", "response2"),
+    *("label", "id", "prompt_id", "model1", "model2", "reason"),
+}
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Pairs of a user's file: {instruction, input?, response1, response2, label?, id?, prompt_id?}.
+
+    `id` defaults to the record's number; `prompt_id` to a hash of instruction and input; `model1`,
+    `model2` name the candidates; `reason` is ignored.
+
+    Raises:
+        InputError: for the file or the record at fault.
+    """
+    pairs = []
+    for number, record in enumerate(read_records(path)):
+        if unknown := sorted(set(record) - _PAIR_FIELDS):
+            raise InputError(
+                f"{path}: record {number} has unknown field {listing(unknown)}. "
+                f"Known are {', '.join(sorted(_PAIR_FIELDS))}."
+            )
+        texts = text_fields(path, number, {"input": "", **record}, _TEXTS)
+        gold = None
+        if (label := record.get("label")) is not None and (gold := read_label(label)) is None:
+            raise InputError(
+                f"{path}: record {number} has label {label!r}; it must be one of "
+                "0, 1, 2, tie, first, second."
+            )
+        pairs.append(
+            Pair(
+                id=str(record.get("id", number)),
+                prompt_id=str(
+                    record.get("prompt_id", prompt_hash(texts["instruction"], texts["input"]))
+                ),
+                gold=gold,
+                model1=_name(record.get("model1")),
+                model2=_name(record.get("model2")),
+                **texts,
+            )
+        )
+    check_unique(path, (pair.id for pair in pairs))
+    return pairs
+
+
+_TEXTS = ("instruction", "input", "response1", "response2")
+
+
+def _name(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def check_unique(path: Path, ids: Iterable[str]) -> None:
+    """Raise an InputError that lists every id which occurs more than once."""
+    if doubled := [id for id, count in Counter(ids).items() if count > 1]:
+        raise InputError(f"{path}: duplicate id {listing(doubled)}. Each record needs its own.")

@@ -1,0 +1,139 @@
+"""What one reading of one order says, and how a judge's text is read.
+
+PandaLM was trained to write `{1|2|Tie}`, a blank line, `### Reason: …`, `### Reference: …`. The
+verdict is therefore the whole first line, or what stands before a section marker on it. Anything
+else is invalid, with a reason: a number in prose is no verdict, and neither is a guess of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pandalm_eval.models.text import Finish
+
+
+class Verdict(StrEnum):
+    """One reading's answer, told for the pair's own order unless said otherwise."""
+
+    FIRST = "first"
+    SECOND = "second"
+    TIE = "tie"
+    INVALID = "invalid"
+
+    @property
+    def swapped(self) -> Verdict:
+        """The same answer told for the exchanged responses: first and second change places."""
+        return _SWAPPED.get(self, self)
+
+
+_SWAPPED = {Verdict.FIRST: Verdict.SECOND, Verdict.SECOND: Verdict.FIRST}
+
+LABELS = (Verdict.FIRST, Verdict.SECOND, Verdict.TIE)
+"""The three labels, in the order in which probabilities and confusion counts are stored."""
+
+TARGETS = {Verdict.FIRST: "1", Verdict.SECOND: "2", Verdict.TIE: "Tie"}
+"""What the judge writes for each label (upstream's target format)."""
+
+
+class Invalid(StrEnum):
+    """Why a reading has no verdict."""
+
+    EMPTY = "empty"
+    """Nothing was written."""
+    NO_VERDICT = "no_verdict"
+    """There is text, but its first line is not a verdict."""
+    LENGTH = "length"
+    """The new-token budget ran out before a verdict stood."""
+    ERROR = "error"
+    """The request failed."""
+    NOT_FINITE = "not_finite"
+    """A log-likelihood was not a number, or all three verdicts had probability zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A verdict, or `Verdict.INVALID` with the reason."""
+
+    verdict: Verdict
+    reason: Invalid | None = None
+
+
+# Where thinking aloud ends. Only what follows the last marker counts, so that a verdict weighed
+# and dropped in the judge's thoughts is not taken for its answer.
+THINKING_ENDS = (
+    "</think>",
+    "</thinking>",
+    "</thought>",
+    "</reasoning>",
+    "</seed:think>",
+    "[/THINK]",
+    "◁/think▷",
+    "<|end_of_thought|>",
+    "<|channel|>final<|message|>",
+)
+_THINKING_BEGINS = re.compile(
+    r"\s*(?:<think(?:ing)?>|<thought>|<reasoning>|<seed:think>|\[THINK\]|◁think▷"
+    r"|<\|begin_of_thought\|>|<\|channel\|>analysis)",
+    re.IGNORECASE,
+)
+
+# Tokens that a decoder may leave in the text; they are no part of the answer.
+_SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:pad|unk|bos|eos)>|<end_of_turn>|\[PAD\]")
+
+# A verdict may wear emphasis, quotes, brackets or a full stop, and may be introduced by the name of
+# the section ("Verdict: 1", "### Evaluation: Tie", "Response 2"). "1. The first …" or "1 reason"
+# are prose and stay invalid, as do 1.5, 12 and 1/2.
+_DECORATION = r"[\s*_`'\"“”‘’()\[\]{}]*"
+_VERDICT_LINE = re.compile(
+    rf"{_DECORATION}(?:#+\s*)?(?:(?:final\s+)?(?:verdict|evaluation|answer|judge?ment)"
+    rf"{_DECORATION}[:=]{_DECORATION})?(?:response\s+(?=[12]))?"
+    rf"(?P<verdict>1|2|tie){_DECORATION}[.!]?{_DECORATION}",
+    re.IGNORECASE,
+)
+_LONGEST_LINE = 80  # longer than any decorated verdict: prose, and no food for a backtracking pattern
+_SECTION = re.compile(r"\s*#{2,}\s*(?:reason|reference)\b", re.IGNORECASE)
+
+_BY_TEXT = {"1": Verdict.FIRST, "2": Verdict.SECOND, "tie": Verdict.TIE}
+
+
+def parse_verdict(
+    text: str, *, finish: Finish | None = None, thinking_end: str | None = None
+) -> Parsed:
+    """Read the verdict, for the order that the judge was shown, from newly generated text.
+
+    Args:
+        text: what the judge wrote, without the prompt.
+        finish: why generation ended, where the backend tells.
+        thinking_end: the judge's own end-of-thinking marker, besides the known ones.
+
+    Returns:
+        The verdict of the first non-empty line; else invalid with the reason.
+
+    >>> parse_verdict("Tie\\n\\n### Reason: both are right").verdict
+    <Verdict.TIE: 'tie'>
+    >>> parse_verdict("1 of the responses is better").reason
+    <Invalid.NO_VERDICT: 'no_verdict'>
+    >>> parse_verdict("<think>1? No, 2.</think>\\n1").verdict
+    <Verdict.FIRST: 'first'>
+    """
+    if finish == "error":
+        return Parsed(Verdict.INVALID, Invalid.ERROR)
+    cut_off = Invalid.LENGTH if finish == "length" else None
+
+    ends = (*THINKING_ENDS, thinking_end) if thinking_end else THINKING_ENDS
+    answer_starts = max((text.rfind(end) + len(end) for end in ends if end in text), default=0)
+    if not answer_starts and _THINKING_BEGINS.match(text):
+        return Parsed(Verdict.INVALID, cut_off or Invalid.LENGTH)  # thoughts that never ended
+    answer = _SPECIAL.sub("", text[answer_starts:]).strip()
+    if not answer:
+        return Parsed(Verdict.INVALID, cut_off or Invalid.EMPTY)
+
+    first_line = answer.split("\n", 1)[0][:_LONGEST_LINE]
+    if section := _SECTION.search(first_line):
+        first_line = first_line[: section.start()]
+    match = _VERDICT_LINE.fullmatch(first_line)
+    if match is None:
+        return Parsed(Verdict.INVALID, cut_off or Invalid.NO_VERDICT)
+    return Parsed(_BY_TEXT[match["verdict"].lower()])
