@@ -15,7 +15,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pandalm_eval.pairs import Pair
 from pandalm_eval.verdicts import TARGETS, Verdict
 
 
@@ -57,13 +56,13 @@ class Fields:
     response2: str
 
     @classmethod
-    def of(cls, pair: Pair) -> Fields:
-        """Neutralised texts of a pair. Responses are stripped, as upstream does."""
+    def clean(cls, instruction: str, input: str, response1: str, response2: str) -> Fields:
+        """Neutralised texts. Responses are stripped, as upstream does."""
         return cls(
-            neutralise(pair.instruction),
-            neutralise(pair.input),
-            neutralise(pair.response1.strip()).strip(),
-            neutralise(pair.response2.strip()).strip(),
+            neutralise(instruction),
+            neutralise(input),
+            neutralise(response1.strip()).strip(),
+            neutralise(response2.strip()).strip(),
         )
 
     def swapped(self) -> Fields:

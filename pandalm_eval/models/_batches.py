@@ -1,0 +1,77 @@
+"""Requests into batches: by number of rows or by tokens, longest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import torch
+
+from pandalm_eval.errors import InputError
+
+# batch_size=auto: tokens that one batch keeps in memory (prompts and new tokens of all rows and
+# beams). About 8 GB of keys and values for a 7B model; halved where that does not fit.
+TOKENS_PER_BATCH = 16_384
+SHORTEST_SHARE = 0.75
+
+
+class Sized(Protocol):
+    """What a batch is made of: a prompt's token ids, and how many tokens it keeps in memory."""
+
+    ids: list[int]
+
+    @property
+    def tokens(self) -> int: ...
+
+
+Work = TypeVar("Work", bound=Sized)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Batching:
+    """Rows of a batch: exactly `rows`, or with None as many as fit `TOKENS_PER_BATCH`."""
+
+    rows: int | None
+    most_rows: int
+
+    def split(self, work: list[Work]) -> Iterator[list[Work]]:
+        """Yield batches of about equal lengths; the longest first, as it is what may not fit."""
+        batch: list[Work] = []
+        for item in sorted(work, key=lambda item: -len(item.ids)):
+            if batch and self._is_full(batch, item):
+                yield batch
+                batch = []
+            batch.append(item)
+        if batch:
+            yield batch
+
+    def _is_full(self, batch: list[Work], item: Work) -> bool:
+        if self.rows is not None:
+            return len(batch) == self.rows
+        # A row much shorter than the first would mostly be padding, which costs as much as text.
+        if len(item.ids) < SHORTEST_SHARE * len(batch[0].ids):
+            return True
+        # Padded to the longest, every row takes as much as the largest.
+        widest = max(one.tokens for one in [*batch, item])
+        return len(batch) == self.most_rows or widest * (len(batch) + 1) > TOKENS_PER_BATCH
+
+
+def run_fitting(run: Callable[[list[Work]], list[Answer]], batch: list[Work]) -> list[Answer]:
+    """Run a batch, in halves where the device has too little memory for it.
+
+    Raises:
+        InputError: a single prompt does not fit.
+    """
+    try:
+        return run(batch)
+    except torch.OutOfMemoryError as error:
+        if len(batch) == 1:
+            raise InputError(
+                f"the device has too little memory for a single prompt of {len(batch[0].ids)} "
+                "tokens: use dtype=bfloat16, fewer new tokens, or parallelize=True."
+            ) from error
+    torch.accelerator.empty_cache()
+    half = len(batch) // 2
+    return run_fitting(run, batch[:half]) + run_fitting(run, batch[half:])

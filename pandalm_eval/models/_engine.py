@@ -1,0 +1,174 @@
+"""One batch on the device: generate texts, or score continuations."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from pandalm_eval.models._decoding import Decoding, StopStrings, trim
+from pandalm_eval.models.text import JudgeText
+
+Score = tuple[float, bool]
+"""Natural log-probability of a continuation, and whether each of its tokens is the most likely."""
+
+
+@dataclass
+class Reading:
+    """A prompt to be continued; `place` is that of its request."""
+
+    place: int
+    ids: list[int]
+    decoding: Decoding
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that it keeps in memory."""
+        return self.decoding.num_beams * (len(self.ids) + self.decoding.max_new_tokens)
+
+
+@dataclass
+class Scoring:
+    """A prompt with all its continuations: token ids → places of the requests."""
+
+    ids: list[int]
+    continuations: dict[tuple[int, ...], list[int]] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that it keeps in memory."""
+        return len(self.ids) + max(map(len, self.continuations))
+
+
+class Engine:
+    """A loaded model and its tokenizer."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        base = model.get_base_model() if hasattr(model, "peft_config") else model
+        self._accepted = set(inspect.signature(base.forward).parameters)
+        eos = base.generation_config.eos_token_id
+        eos = tokenizer.eos_token_id if eos is None else eos
+        self._eos: list[int] = [] if eos is None else eos if isinstance(eos, list) else [eos]
+        pad = tokenizer.pad_token_id
+        self._pad: int | None = self._eos[0] if pad is None and self._eos else pad
+
+    @torch.inference_mode()
+    def generate(self, batch: list[Reading]) -> list[JudgeText]:
+        """Continue prompts that share one decoding."""
+        began = time.perf_counter()
+        decoding = batch[0].decoding
+        input_ids, attention_mask = self._left_padded([reading.ids for reading in batch])
+        width = input_ids.shape[1]
+        # With beams a row is a hypothesis, not a request, and stopping one would end the others.
+        until = decoding.until if decoding.num_beams == 1 else ()
+        stops = StopStrings(self._tokenizer, until, rows=len(batch), prompt_width=width)
+        made = self._model.generate(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            generation_config=decoding.config(
+                eos_token_id=self._eos or None, pad_token_id=self._pad
+            ),
+            stopping_criteria=[stops] if until else None,
+        )
+        rows = made[:, width:].tolist()
+        seconds = (time.perf_counter() - began) / len(batch)
+        return [
+            self._text(row, stopped, decoding, seconds)
+            for row, stopped in zip(rows, stops.stopped, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def score(self, batch: list[Scoring]) -> list[dict[tuple[int, ...], Score]]:
+        """Score every continuation of every prompt; one pass over the prompts, last logits only."""
+        input_ids, mask = self._left_padded([scoring.ids for scoring in batch])
+        longer = [[ids for ids in scoring.continuations if len(ids) > 1] for scoring in batch]
+        rounds = max(map(len, longer))
+        output = self._forward(input_ids, mask, keep=1, use_cache=rounds > 0)
+        first = torch.log_softmax(output.logits[:, -1:].float(), dim=-1)
+        found = [
+            {ids: _read(first[row], ids[:1]) for ids in scoring.continuations}
+            for row, scoring in enumerate(batch)
+        ]
+        for turn in range(rounds):
+            # The next longer continuation of every row, () where a row has no more.
+            tails = [ids[turn] if turn < len(ids) else () for ids in longer]
+            steps = max(map(len, tails)) - 1
+            # What fills a short row stands after its tokens, where they cannot see it.
+            inputs = [[*tail[:-1], *[0] * steps][:steps] for tail in tails]
+            with _lent(output.past_key_values, steps) as cache:
+                extended = self._forward(
+                    torch.tensor(inputs, device=self._model.device),
+                    torch.cat([mask, mask.new_ones(len(batch), steps)], dim=1),
+                    keep=steps,
+                    use_cache=True,
+                    past_key_values=cache,
+                )
+            logprobs = torch.log_softmax(extended.logits[:, -steps:].float(), dim=-1)
+            for row, tail in enumerate(tails):
+                if tail:
+                    begun, likeliest = found[row][tail]
+                    rest, also = _read(logprobs[row], tail[1:])
+                    found[row][tail] = (begun + rest, likeliest and also)
+        return found
+
+    def _text(
+        self, row: list[int], stopped: int | None, decoding: Decoding, seconds: float
+    ) -> JudgeText:
+        ids, finish = trim(row, eos=set(self._eos), stopped=stopped)
+        whole = self._tokenizer.decode(ids, skip_special_tokens=True)
+        text = decoding.cut(whole)
+        return JudgeText(
+            text,
+            finish=finish if text == whole else "stop",
+            seconds=seconds,
+            new_tokens=len(ids),
+        )
+
+    def _forward(
+        self, input_ids: torch.Tensor, mask: torch.Tensor, *, keep: int, **arguments: Any
+    ) -> Any:
+        """Run the model on (rows, new) ids; `mask` is (rows, all so far)."""
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
+        optional = {"position_ids": positions, "logits_to_keep": keep}
+        arguments |= {key: value for key, value in optional.items() if key in self._accepted}
+        return self._model(input_ids=input_ids, attention_mask=mask, **arguments)
+
+    def _left_padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and attention mask, both (rows, longest).
+
+        A row is padded with its own first token: a repetition penalty looks at all ids of a row,
+        masked or not, and any other padding token (often the end of sequence) would be penalised.
+        """
+        width = max(map(len, rows))
+        ids = [row[:1] * (width - len(row)) + row for row in rows]
+        mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
+        device = self._model.device
+        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _read(logprobs: torch.Tensor, ids: tuple[int, ...]) -> Score:
+    """Read `ids` off the first rows of `logprobs` (steps, vocabulary)."""
+    steps = logprobs[: len(ids)]
+    wanted = torch.tensor(ids, device=logprobs.device)
+    total = steps.gather(1, wanted[:, None]).sum().item()
+    return total, bool((steps.argmax(dim=-1) == wanted).all())
+
+
+@contextlib.contextmanager
+def _lent(past: Any, steps: int) -> Iterator[Any]:
+    """Lend a prompt's keys and values for `steps` further tokens; they stay as they were."""
+    from transformers.cache_utils import DynamicLayer
+
+    # Sliding-window and recurrent layers forget what a crop would have to bring back.
+    croppable = all(type(layer) is DynamicLayer for layer in past.layers)
+    yield past if croppable else copy.deepcopy(past)
+    if croppable:
+        past.crop(-steps)

@@ -1,0 +1,1 @@
+"""YAML files of our tasks; installed as `pandalm_eval.tasks`."""
