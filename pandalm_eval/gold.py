@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pandalm_eval.errors import InputError, listing
-from pandalm_eval.pairs import Pair, check_unique, read_label, read_records
+from pandalm_eval.pairs import Pair, check_unique, id_field, read_label, read_records
 from pandalm_eval.verdicts import Verdict
 
 GPT_LABELS = "pandalm/gpt-3.5-turbo-testset-v1.json"
@@ -46,7 +46,7 @@ def record_id(path: Path, number: int, record: dict[str, Any]) -> str:
     """`idx` or `id` of a record as text; an InputError where it has neither."""
     for name in ("idx", "id"):
         if record.get(name) is not None:
-            return str(record[name])
+            return id_field(path, number, record, name, "")
     raise InputError(f"{path}: record {number} has neither idx nor id to match it by.")
 
 

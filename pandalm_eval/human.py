@@ -15,6 +15,7 @@ from pandalm_eval.errors import InputError, listing
 from pandalm_eval.pairs import (
     Pair,
     check_unique,
+    id_field,
     prompt_hash,
     read_label,
     read_records,
@@ -40,12 +41,14 @@ def read_test_set(path: Path) -> list[Pair]:
     pairs, booleans = [], []
     for number, record in enumerate(read_records(path)):
         for side in ("response1", "response2"):
-            if isinstance(record.get(side), bool):
+            if record.get(side) is True:
                 booleans.append(f"{record.get('idx', number)} ({side})")
-                record[side] = str(record[side])
-        texts = text_fields(path, number, record, ("instruction", "input", "response1", "response2"))
+                record[side] = "True"
+        texts = text_fields(
+            path, number, record, ("instruction", "input", "response1", "response2")
+        )
         names = text_fields(path, number, record, ("cmp_key",))["cmp_key"].split("_")
-        if len(names) != 2:
+        if len(names) != 2 or not all(names):
             raise InputError(
                 f"{path}: record {number} has cmp_key {record['cmp_key']!r}; two model names "
                 "joined by one underscore are needed."
@@ -53,7 +56,7 @@ def read_test_set(path: Path) -> list[Pair]:
         annotators = _annotators(path, number, record)
         pairs.append(
             Pair(
-                id=str(record.get("idx", number)),
+                id=id_field(path, number, record, "idx", str(number)),
                 prompt_id=prompt_hash(texts["instruction"], texts["input"]),
                 gold=majority(annotators),
                 model1=names[0],

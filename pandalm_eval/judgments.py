@@ -17,7 +17,7 @@ from typing import Any
 
 from pandalm_eval.errors import InputError
 from pandalm_eval.models.text import Finish
-from pandalm_eval.pairs import read_records
+from pandalm_eval.pairs import check_unique, read_records
 from pandalm_eval.verdicts import LABELS, Invalid, Verdict, parse_verdict
 
 
@@ -75,6 +75,10 @@ class Reading:
     def from_json(cls, data: Mapping[str, Any]) -> Reading:
         """The inverse of `to_json`."""
         probabilities = data.get("probabilities")
+        if probabilities and not (
+            len(probabilities) == 3 and all(0 <= p <= 1 for p in probabilities)
+        ):
+            raise ValueError(f"probabilities {probabilities} are not three numbers in [0, 1]")
         return cls(
             Verdict(data["verdict"]),
             Invalid(data["reason"]) if data.get("reason") else None,
@@ -142,17 +146,21 @@ def resolve(
 ) -> tuple[Verdict, Probabilities | None]:
     """One verdict from the readings of a pair, and the mean probabilities where there are any.
 
-    Single: the reading, text without a verdict as tie. Two orders: either invalid is invalid, equal
-    verdicts stand, different ones are a tie. Log-probability: decided on the mean over both orders.
+    Single: the reading, text without a verdict as tie (a failed request is no text). Two orders:
+    either invalid is invalid, equal verdicts stand, different ones are a tie. Log-probability:
+    decided on the mean over both orders.
     """
     verdicts = [reading.verdict for reading in readings]
     if protocol is Protocol.SINGLE:
-        return (Verdict.TIE if verdicts[0] is Verdict.INVALID else verdicts[0]), None
+        wrote_none = verdicts[0] is Verdict.INVALID and readings[0].reason is not Invalid.ERROR
+        return (Verdict.TIE if wrote_none else verdicts[0]), None
     if Verdict.INVALID in verdicts:
         return Verdict.INVALID, None
     if protocol is Protocol.LOGPROB:
         orders = [reading.probabilities for reading in readings if reading.probabilities]
-        first, second, tie = (math.fsum(values) / len(orders) for values in zip(*orders, strict=True))
+        first, second, tie = (
+            math.fsum(values) / len(orders) for values in zip(*orders, strict=True)
+        )
         return decide((first, second, tie)), (first, second, tie)
     return (verdicts[0] if len(set(verdicts)) == 1 else Verdict.TIE), None
 
@@ -239,6 +247,11 @@ class Judgment:
         readings = tuple(Reading.from_json(reading) for reading in data["readings"])
         if len(readings) != protocol.orders:
             raise ValueError(f"{len(readings)} readings, but {protocol} has {protocol.orders}")
+        if protocol is Protocol.LOGPROB and any(
+            reading.probabilities is None and reading.verdict is not Verdict.INVALID
+            for reading in readings
+        ):
+            raise ValueError("a reading of the logprob protocol has no probabilities")
         verdict, probabilities = resolve(protocol, readings)
         return cls(
             index=int(data["index"]),
@@ -289,7 +302,7 @@ def read_judgments(path: Path) -> tuple[RunName, list[Judgment]]:
     """The run and the judgments of a file that `write_judgments` made.
 
     Raises:
-        InputError: not such a file, or lines of more than one run; names the line.
+        InputError: not such a file, lines of more than one run, or a pair twice; names the line.
     """
     run: RunName | None = None
     judgments = []
@@ -306,10 +319,11 @@ def read_judgments(path: Path) -> tuple[RunName, list[Judgment]]:
             judgments.append(Judgment.from_json(record, told.protocol))
         except KeyError as error:
             raise InputError(f"{path}: line {number} has no field {error}.") from None
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise InputError(f"{path}: line {number} is no judgment: {error}.") from None
         if run not in (None, told):
             raise InputError(f"{path}: line {number} belongs to another run than line 1.")
         run = told
+    check_unique(path, (judgment.id for judgment in judgments))
     assert run is not None  # read_records refuses empty files
     return run, judgments

@@ -92,6 +92,34 @@ def clean_text(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text)
 
 
+def read_id(value: object) -> str | None:
+    """The id told by a text or a whole number, without lone surrogates; None for all else.
+
+    >>> read_id(7), read_id("a-7"), read_id(7.0), read_id(""), read_id(None), read_id(True)
+    ('7', 'a-7', '7', None, None, None)
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as in read_label
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return clean_text(str(value)) or None
+
+
+def id_field(path: Path, number: int, record: dict[str, Any], name: str, default: str) -> str:
+    """The id in a field of a record; the default where the field is absent or null.
+
+    Raises:
+        InputError: the field is neither a text nor a whole number.
+    """
+    if (value := record.get(name)) is None:
+        return default
+    if (told := read_id(value)) is None:
+        raise InputError(
+            f"{path}: record {number} has {name} {value!r}; a text or a whole number is needed."
+        )
+    return told
+
+
 def read_records(path: Path) -> list[dict[str, Any]]:
     """Objects of a JSON list or of JSONL (told by the first character), in order.
 
@@ -134,6 +162,8 @@ def _parse_list(path: Path, text: str) -> list[Any]:
         ) from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply to be a list of records.") from None
+    except ValueError as error:  # a whole number of more than 4300 digits
+        raise InputError(f"{path}: cannot be read as JSON ({error}).") from None
     return records
 
 
@@ -152,11 +182,19 @@ def _parse_lines(path: Path, text: str) -> list[Any]:
             ) from None
         except RecursionError:
             raise InputError(f"{path}: line {number} is nested too deeply.") from None
+        except ValueError as error:
+            raise InputError(f"{path}: line {number} cannot be read as JSON ({error}).") from None
     return records
 
 
 def _json_type(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true/false", type(None): "null"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "true/false",
+        type(None): "null",
+    }
     return names.get(type(value), "a number")
 
 
@@ -202,23 +240,27 @@ def read_pairs(path: Path) -> list[Pair]:
                 f"{path}: record {number} has unknown field {listing(unknown)}. "
                 f"Known are {', '.join(sorted(_PAIR_FIELDS))}."
             )
-        texts = text_fields(path, number, {"input": "", **record}, _TEXTS)
+        if record.get("input") is None:  # absent, or a gap that pandas wrote
+            record["input"] = ""
+        texts = text_fields(path, number, record, _TEXTS)
         gold = None
         if (label := record.get("label")) is not None and (gold := read_label(label)) is None:
             raise InputError(
                 f"{path}: record {number} has label {label!r}; it must be one of "
                 "0, 1, 2, tie, first, second."
             )
+        own_prompt = prompt_hash(texts["instruction"], texts["input"])
         pairs.append(
             Pair(
-                id=str(record.get("id", number)),
-                prompt_id=str(
-                    record.get("prompt_id", prompt_hash(texts["instruction"], texts["input"]))
-                ),
+                id=id_field(path, number, record, "id", str(number)),
+                prompt_id=id_field(path, number, record, "prompt_id", own_prompt),
+                instruction=texts["instruction"],
+                input=texts["input"],
+                response1=texts["response1"],
+                response2=texts["response2"],
                 gold=gold,
                 model1=_name(record.get("model1")),
                 model2=_name(record.get("model2")),
-                **texts,
             )
         )
     check_unique(path, (pair.id for pair in pairs))
@@ -229,7 +271,7 @@ _TEXTS = ("instruction", "input", "response1", "response2")
 
 
 def _name(value: object) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else clean_text(str(value))
 
 
 def check_unique(path: Path, ids: Iterable[str]) -> None:

@@ -12,8 +12,10 @@ without any of these is left as it is.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from pandalm_eval.verdicts import TARGETS, Verdict
 
@@ -75,9 +77,7 @@ def render(style: PromptStyle, fields: Fields) -> str:
     sections = f"### Instruction:\n{fields.instruction}\n\n"
     if fields.input:
         sections += f"### Input:\n{fields.input}\n\n"
-    sections += (
-        f"### Response 1:\n{fields.response1}\n\n### Response 2:\n{fields.response2}\n\n"
-    )
+    sections += f"### Response 1:\n{fields.response1}\n\n### Response 2:\n{fields.response2}\n\n"
     task = _TASK.format(with_input=_WITH_INPUT if fields.input else "")
     if style is PromptStyle.CHAT:
         return f"{task}{sections}{_CHAT_REQUEST}"
@@ -94,31 +94,36 @@ _UPSTREAM_SPECIAL = re.compile(
     r"<unk>|<pad>|<s>|</s>|\[PAD\]|<\|endoftext\|>|\[UNK\]|\[CLS\]|\[MASK\]"
     r"|<\|startofpiece\|>|<\|endofpiece\|>|\[gMASK\]|\[sMASK\]"
 )
-# Tokens of other judges' tokenizers and chat templates. They are split visibly rather than removed:
-# the judge should see what a response tried.
+# Tokens of other judges' tokenizers and templates. They are split visibly rather than removed: the
+# judge should see what a response tried. Only the first character is matched and the rest looked
+# ahead at, since tokens may hold others ("<|[INST]|>") and each has to be split.
 _OTHER_SPECIAL = re.compile(
-    r"<[|｜][^<>\n]{0,60}?[|｜]>"
-    r"|</?(?:bos|eos|mask|cls|sep|start_of_turn|end_of_turn|think|thinking|thought|reasoning"
-    r"|tool_call|unused\d+|reserved_special_token_\d+|seed:[a-z]{1,20}|im_start|im_end)>"
-    r"|\[/?(?:INST|SEP|BOS|EOS|THINK|TOOL_CALLS|AVAILABLE_TOOLS|SYSTEM_PROMPT)\]"
-    r"|<</?SYS>>|◁/?think▷",
+    r"[<\[◁](?:(?<=<)(?=[|｜][^<>\n]{0,60}?[|｜]>)"
+    r"|(?<=<)(?=/?(?:bos|eos|mask|cls|sep|start_of_turn|end_of_turn|think|thinking|thought|reasoning"
+    r"|tool_call|unused\d+|reserved_special_token_\d+|seed:[a-z]{1,20}|im_start|im_end)>)"
+    r"|(?<=\[)(?=/?(?:INST|SEP|BOS|EOS|THINK|TOOL_CALLS|AVAILABLE_TOOLS|SYSTEM_PROMPT)\])"
+    r"|(?<=<)(?=</?SYS>>)|(?<=◁)(?=/?think▷))",
     re.IGNORECASE,
 )
 # C0 and C1 controls (but not tab and newline), and invisible or direction-changing characters that
-# can hide a marker from the pattern below or from a reader. Joiners U+200C and U+200D stay: Persian,
-# Indic scripts and emoji need them, and `_GAP` looks through them.
+# can hide a marker from a reader. Joiners U+200C and U+200D stay: Persian, Indic scripts and emoji
+# need them, and the search for headings does not see them.
 _CONTROL = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff"
     "\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
 )
-_GAP = "[\\s\u200c\u200d\u00ad]{0,16}"
-# A heading of the template wherever it stands in a line, in any case, with any number of signs;
-# full-width and small number signs and colons count, since tokenizers fold them. Repetitions are
-# bounded, so that a megabyte of number signs costs a pass and not its square.
+# A heading of the template wherever it stands in a line, in any case, with any number of signs.
+# Repetitions are bounded, so that a megabyte of number signs costs a pass and not its square.
+_GAP = r"\s{0,16}"
 _HEADING = re.compile(
-    rf"[#＃﹟](?:{_GAP}[#＃﹟]){{1,9}}"
-    rf"(?={_GAP}(?:instruction|input|response{_GAP}[12１２]?|evaluation|reason|reference){_GAP}[:：﹕])",
+    rf"#(?:{_GAP}#){{1,9}}"
+    rf"(?={_GAP}(?:instruction|input|response{_GAP}[12]?|evaluation|reason|reference){_GAP}:)",
     re.IGNORECASE,
+)
+_SIGN = re.compile("[#＃﹟]")  # all that NFKC folds to a number sign
+# Characters that show nothing, besides those of the category Cf: fillers and variation selectors.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 # Removing a token may join what stood around it to another ("<<s>s>"), so removal is repeated; but
@@ -144,8 +149,32 @@ def neutralise(text: str) -> str:
             break
     text = _UPSTREAM_SPECIAL.sub(_split, text)
     text = _OTHER_SPECIAL.sub(_split, text)
-    return _HEADING.sub("(heading)", text)
+    return _defuse_headings(text)
 
 
 def _split(token: re.Match[str]) -> str:
     return f"{token[0][0]} {token[0][1:]}"
+
+
+def _defuse_headings(text: str) -> str:
+    """Replace a heading's number signs, also where tokenizers would fold it to one.
+
+    Many tokenizers apply NFKC and drop what is invisible, so headings are looked for in the folded
+    text, and replaced at the place in the text that they come from.
+    """
+    if text.isascii() or not _SIGN.search(text):
+        return _HEADING.sub("(heading)", text)
+    folded = [(folded, place) for place, char in enumerate(text) for folded in _fold(char)]
+    parts, end = [], 0
+    for heading in _HEADING.finditer("".join(char for char, _ in folded)):
+        parts += [text[end : folded[heading.start()][1]], "(heading)"]
+        end = folded[heading.end() - 1][1] + 1
+    return "".join([*parts, text[end:]])
+
+
+@lru_cache(maxsize=65536)
+def _fold(char: str) -> str:
+    """What a normalising tokenizer reads for a character; nothing for an invisible one."""
+    if unicodedata.category(char) == "Cf" or _INVISIBLE.match(char):
+        return ""
+    return unicodedata.normalize("NFKC", char)

@@ -10,7 +10,7 @@ task works under every way in which the harness splits documents over processes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.fitting import fit
 from pandalm_eval.gold import GPT_LABELS, with_gold
 from pandalm_eval.human import TEST_SET, read_test_set
-from pandalm_eval.judgments import Judgment, Protocol, Reading, read_logprobs, read_text
+from pandalm_eval.judgments import Judgment, Protocol, Reading, read_text
 from pandalm_eval.metrics import (
     SUFFIXES,
     keys_for,
@@ -36,6 +36,7 @@ from pandalm_eval.metrics import (
 )
 from pandalm_eval.pairs import Pair, read_pairs
 from pandalm_eval.prompts import Fields, PromptStyle, render
+from pandalm_eval.readings import judge
 from pandalm_eval.settings import GPT, HUMAN, Decoding, Settings
 from pandalm_eval.verdicts import LABELS, TARGETS
 
@@ -99,7 +100,9 @@ class PairwiseJudge(ConfigurableTask):
         if self.settings.decoding is Decoding.UPSTREAM and not backends.hf_judge_is_live():
             raise UsageError(backends.UPSTREAM_NEEDS_HF_JUDGE)
         task = str(self.config.task)
-        pairs, left_out = _labelled(self._read_pairs())
+        whole = self._read_pairs()
+        LOADED[task] = frozenset(pair.id for pair in whole)
+        pairs, left_out = _labelled(whole)
         if left_out:
             _log.warning(
                 "%s: %d of %d pairs have no label under gold=%s and are left out.",
@@ -110,7 +113,6 @@ class PairwiseJudge(ConfigurableTask):
             )
         self.config.metadata["left_out"] = left_out
         self.has_gold = pairs[0].gold is not None
-        LOADED[task] = frozenset(pair.id for pair in pairs)
         documents = [document(index, pair) for index, pair in enumerate(pairs)]
         self.dataset = {"test": datasets.Dataset.from_list(documents)}
 
@@ -379,26 +381,6 @@ class _Figures:
         if same != self._of:
             self._values, self._of = summarise(judgments, self._protocol), same
         return printable(self._values[key])
-
-
-def judge(
-    doc: Mapping[str, Any], protocol: Protocol, results: Sequence[Mapping[str, Any]]
-) -> Judgment:
-    """The judgment of a document by its filtered responses, as they also stand in samples files."""
-    return Judgment.of(doc, protocol, list(_readings(protocol, results)))
-
-
-def _readings(protocol: Protocol, results: Sequence[Mapping[str, Any]]) -> Iterator[Reading]:
-    if protocol is not Protocol.LOGPROB:
-        yield from map(Reading.from_json, results)
-        return
-    for swapped in range(protocol.orders):
-        scored = results[3 * swapped : 3 * swapped + 3]
-        yield read_logprobs(
-            [result["logprob"] for result in scored],
-            swapped=bool(swapped),
-            truncated=scored[0]["truncated"],
-        )
 
 
 def generation_arguments(settings: Settings) -> dict[str, Any]:

@@ -73,11 +73,16 @@ THINKING_ENDS = (
     "<|end_of_thought|>",
     "<|channel|>final<|message|>",
 )
+THINKING_END = re.compile("|".join(map(re.escape, THINKING_ENDS)), re.IGNORECASE)
 _THINKING_BEGINS = re.compile(
     r"\s*(?:<think(?:ing)?>|<thought>|<reasoning>|<seed:think>|\[THINK\]|◁think▷"
     r"|<\|begin_of_thought\|>|<\|channel\|>analysis)",
     re.IGNORECASE,
 )
+
+# The trained format from its first character on is an answer, not a thought: a marker in its reason
+# or reference is a quotation.
+_TRAINED = re.compile(r"\s{0,16}(?:1|2|Tie)\s{1,16}###\s?Reason:")
 
 # Tokens that a decoder may leave in the text; they are no part of the answer.
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:pad|unk|bos|eos)>|<end_of_turn>|\[PAD\]")
@@ -87,12 +92,13 @@ _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:pad|unk|bos|eos)>|<end_of
 # are prose and stay invalid, as do 1.5, 12 and 1/2.
 _DECORATION = r"[\s*_`'\"“”‘’()\[\]{}]*"
 _VERDICT_LINE = re.compile(
-    rf"{_DECORATION}(?:#+\s*)?(?:(?:final\s+)?(?:verdict|evaluation|answer|judge?ment)"
+    rf"{_DECORATION}(?:#+{_DECORATION})?(?:(?:final\s+)?(?:verdict|evaluation|answer|judge?ment)"
     rf"{_DECORATION}[:=]{_DECORATION})?(?:response\s+(?=[12]))?"
-    rf"(?P<verdict>1|2|tie){_DECORATION}[.!]?{_DECORATION}",
+    # Without IGNORECASE: it takes the Turkish dotless and dotted i for i, which lower() does not.
+    rf"(?P<verdict>1|2|(?-i:[Tt][Ii][Ee])){_DECORATION}[.!]?{_DECORATION}",
     re.IGNORECASE,
 )
-_LONGEST_LINE = 80  # longer than any decorated verdict: prose, and no food for a backtracking pattern
+_LONGEST_LINE = 80  # anything longer is prose, and no food for a backtracking pattern
 _SECTION = re.compile(r"\s*#{2,}\s*(?:reason|reference)\b", re.IGNORECASE)
 
 _BY_TEXT = {"1": Verdict.FIRST, "2": Verdict.SECOND, "tie": Verdict.TIE}
@@ -122,18 +128,21 @@ def parse_verdict(
         return Parsed(Verdict.INVALID, Invalid.ERROR)
     cut_off = Invalid.LENGTH if finish == "length" else None
 
-    ends = (*THINKING_ENDS, thinking_end) if thinking_end else THINKING_ENDS
-    answer_starts = max((text.rfind(end) + len(end) for end in ends if end in text), default=0)
+    answer_starts = max((end.end() for end in THINKING_END.finditer(text)), default=0)
+    if thinking_end and thinking_end in text:
+        answer_starts = max(answer_starts, text.rfind(thinking_end) + len(thinking_end))
+    elif _TRAINED.match(text):
+        answer_starts = 0
     if not answer_starts and _THINKING_BEGINS.match(text):
         return Parsed(Verdict.INVALID, cut_off or Invalid.LENGTH)  # thoughts that never ended
     answer = _SPECIAL.sub("", text[answer_starts:]).strip()
     if not answer:
         return Parsed(Verdict.INVALID, cut_off or Invalid.EMPTY)
 
-    first_line = answer.split("\n", 1)[0][:_LONGEST_LINE]
-    if section := _SECTION.search(first_line):
+    first_line = answer.split("\n", 1)[0]
+    if section := _SECTION.search(first_line[:_LONGEST_LINE]):
         first_line = first_line[: section.start()]
-    match = _VERDICT_LINE.fullmatch(first_line)
+    match = _VERDICT_LINE.fullmatch(first_line) if len(first_line) <= _LONGEST_LINE else None
     if match is None:
         return Parsed(Verdict.INVALID, cut_off or Invalid.NO_VERDICT)
     return Parsed(_BY_TEXT[match["verdict"].lower()])

@@ -26,6 +26,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -275,26 +277,55 @@ def test_stop_strings_end_no_beam(folders: dict[str, Path]) -> None:
     assert texts[0].finish == "stop"
 
 
-def test_end_of_sequence_is_a_stop_and_the_budget_a_length(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
-    # The token that the first prompt gets fifth is declared the end.
-    subject = judge(folders["split"])
-    ids = subject.tokenizer(PROMPTS[0], return_tensors="pt")["input_ids"]
-    made = subject.model.generate(ids, attention_mask=ids * 0 + 1, max_new_tokens=5)
-    fifth = int(made[0, -1])
-    first = made[0, ids.shape[1] :].tolist().index(fifth) + 1
-    ending = with_generation_config(
-        folders["split"], tmp_path / "ending", eos_token_id=[fifth, 1], pad_token_id=1
-    )
-    texts = generate(judge(ending, batch_size=4), PROMPTS)
-    assert texts == plain(ending, PROMPTS)
-    assert (texts[0].finish, texts[0].new_tokens) == ("stop", first)
+@pytest.fixture(scope="module")
+def ending(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that says `</s>`, its end and its padding, where the other says its fifth token."""
+    folder = tmp_path_factory.mktemp("ending") / "judge"
+    shutil.copytree(folders["split"], folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    ids = tokenizer(PROMPTS[0], return_tensors="pt")["input_ids"]
+    made = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=5)
+    swap = [int(made[0, -1]), tokenizer.eos_token_id]
+    model.lm_head.weight.data[swap] = model.lm_head.weight.data[swap[::-1]]
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("decoding", [GREEDY, UPSTREAM], ids=["greedy", "upstream"])
+def test_an_ended_row_leaves_the_others_alone(ending: Path, decoding: dict[str, Any]) -> None:
+    prompts = [*PROMPTS, *(prompt.replace("e", "a") for prompt in PROMPTS)]
+    texts = generate(judge(ending, batch_size=4), prompts, **decoding)
+    assert texts == plain(ending, prompts, **decoding)
+    assert {text.finish for text in texts} == {"stop", "length"}
     for text in texts:
         assert (text.finish == "length") == (text.new_tokens == BUDGET)
-    assert generate(judge(ending), PROMPTS[:1], max_gen_toks=1)[0].finish == (
-        "stop" if first == 1 else "length"
-    )
+
+
+def test_padding_adds_no_token_that_a_penalty_could_see(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = judge(folders["split"], batch_size=8)
+    given: list[torch.Tensor] = []
+    made = subject.model.generate
+
+    def watching(**arguments: Any) -> torch.Tensor:
+        given.extend([arguments["input_ids"], arguments["attention_mask"]])
+        return made(**arguments)
+
+    monkeypatch.setattr(subject.model, "generate", watching)
+    generate(subject, PROMPTS)
+    ids, mask = given
+    assert (mask == 0).any()
+    for row, kept in zip(ids, mask.bool(), strict=True):
+        assert set(row.tolist()) == set(row[kept].tolist())
+
+
+def test_end_of_sequence_is_a_stop_and_the_budget_a_length(ending: Path) -> None:
+    whole, cut = (generate(judge(ending), PROMPTS[:1], max_gen_toks=n)[0] for n in (5, 4))
+    assert (whole.finish, whole.new_tokens) == ("stop", 5)
+    assert (cut.finish, cut.new_tokens) == ("length", 4)
+    assert whole == cut
 
 
 def test_requests_with_other_arguments_keep_their_places(folders: dict[str, Path]) -> None:
@@ -424,6 +455,25 @@ def test_continuations_share_one_pass_over_their_prompt(
     assert len([width for width in widths[2:] if width > 20]) == 1
 
 
+def test_learnt_positions_count_from_each_rows_own_beginning(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Rotary positions are relative and would not notice padding before a row."""
+    torch.manual_seed(5)
+    tokenizer = AutoTokenizer.from_pretrained(folders["split"])
+    size = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 256}
+    config = GPT2Config(vocab_size=len(tokenizer), **size, eos_token_id=1, initializer_range=0.3)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    requests = [request for text in ("1", "Tie yes") for request in ask(PROMPTS, text)]
+    alone, together = (judge(tmp_path, batch_size=size) for size in (1, 4))
+    assert alone.max_length == 256
+    assert [score for score, _ in together.loglikelihood(requests)] == pytest.approx(
+        [score for score, _ in alone.loglikelihood(requests)], abs=1e-4
+    )
+    assert generate(together, PROMPTS) == plain(tmp_path, PROMPTS)
+
+
 def test_a_sliding_window_gives_the_same(folders: dict[str, Path], tmp_path: Path) -> None:
     """Its cache cannot be cropped back, as it has dropped what lies before the window."""
     from transformers import MistralConfig, MistralForCausalLM
@@ -549,9 +599,10 @@ def test_an_adapter_gives_what_plain_peft_gives(folders: dict[str, Path], tmp_pa
     folder = folders["split"]
     base = AutoModelForCausalLM.from_pretrained(folder)
     torch.manual_seed(1)
-    adapted = peft.get_peft_model(
-        base, peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-    )
+    lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft's own, of a renamed attribute
+        adapted = peft.get_peft_model(base, lora)
     adapted.save_pretrained(tmp_path / "adapter")
     merged = copy.deepcopy(adapted).merge_and_unload()
     merged.save_pretrained(tmp_path / "merged")
@@ -634,8 +685,10 @@ def test_two_processes_on_cpu_split_the_prompts(folders: dict[str, Path], tmp_pa
     script, target = tmp_path / "worker.py", tmp_path / "found.json"
     script.write_text(WORKER)
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-        + [str(script), str(folders["split"]), json.dumps(PROMPTS[:4]), str(target)],
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
+            *(script, folders["split"], json.dumps(PROMPTS[:4]), target),
+        ],
         env=os.environ
         | {
             "OMP_NUM_THREADS": "1",

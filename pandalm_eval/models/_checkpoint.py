@@ -7,6 +7,7 @@ Everything that can be wrong with a folder, a hub name or an adapter ends here, 
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,5 +208,9 @@ def _with_adapter(model: Any, place: str) -> Any:
         from peft import PeftModel
     except ImportError as error:
         raise InputError(f"peft={place} needs the package peft: pip install peft.") from error
-    with _explained("adapter", place, None):
+    with _explained("adapter", place, None), warnings.catch_warnings():
+        # peft reads an attribute that transformers has renamed: not the user's to mend.
+        warnings.filterwarnings(
+            "ignore", message=".*is_gradient_checkpointing", category=FutureWarning
+        )
         return PeftModel.from_pretrained(model, _place(place))

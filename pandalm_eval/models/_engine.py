@@ -145,7 +145,8 @@ class Engine:
         """Return ids and attention mask, both (rows, longest).
 
         A row is padded with its own first token: a repetition penalty looks at all ids of a row,
-        masked or not, and any other padding token (often the end of sequence) would be penalised.
+        masked or not (transformers 5.23 skips padding there, earlier ones do not), and any other
+        padding token, often the end of sequence, would be penalised.
         """
         width = max(map(len, rows))
         ids = [row[:1] * (width - len(row)) + row for row in rows]

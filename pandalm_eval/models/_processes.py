@@ -14,7 +14,8 @@ class SplitLM(LM):  # type: ignore[misc]  # the harness ships no types
     """A model that runs in every process of `accelerate launch` or `torchrun`, CPU included.
 
     The stock `hf` model reports rank and world size only where it sees an accelerator; this one
-    does so wherever a launcher has set `WORLD_SIZE`, over gloo on CPU.
+    does so wherever a launcher has set `WORLD_SIZE`, over gloo on CPU. There the launcher is
+    `torchrun`: `accelerate launch --cpu --num_processes N` starts a single process (1.15).
     """
 
     def __init__(self) -> None:

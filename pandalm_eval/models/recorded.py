@@ -20,7 +20,7 @@ from pandalm_eval.gold import record_id
 from pandalm_eval.models._pairs_only import CERTAINLY_NOT, PairJudge
 from pandalm_eval.models.text import JudgeText
 from pandalm_eval.pairs import clean_text, read_label, read_records
-from pandalm_eval.verdicts import LABELS, TARGETS, Verdict
+from pandalm_eval.verdicts import LABELS, TARGETS, THINKING_END, Verdict
 
 _ORDERS = {"forward": False, "swapped": True}
 
@@ -43,7 +43,7 @@ class Record:
 
 
 class RecordedJudge(PairJudge):
-    """A file of {idx or id, verdict, order?, probabilities?, text?, text_hash?}, JSON list or JSONL.
+    """A file of {idx or id, verdict, order?, probabilities?, text?, text_hash?}, a list or JSONL.
 
     Args:
         path: the file.
@@ -102,11 +102,13 @@ class RecordedJudge(PairJudge):
 
     def _check_orders(self, task: str, requests: Sequence[Instance]) -> None:
         scored = requests[0].request_type == "loglikelihood"
-        wanted = {(r.doc["id"], (r.idx // 3 if scored else r.idx) == 1) for r in requests}
-        if absent := sorted({id for id, swapped in wanted if (id, swapped) not in self._records}):
+        wanted: set[tuple[str, bool]] = {
+            (r.doc["id"], (r.idx // 3 if scored else r.idx) == 1) for r in requests
+        }
+        if absent := sorted({id for id, order in wanted - set(self._records)}, key=_natural):
             raise InputError(
                 f"{self._path}: {len(absent)} pairs have no recorded verdict for an order that "
-                f"{task} reads: {listing(sorted(absent, key=_natural))}. A file of one order runs "
+                f"{task} reads: {listing(absent)}. A file of one order runs "
                 "under the single protocol only (pandalm_human_single)."
             )
         if scored and (bare := [k for k in wanted if self._records[k].probabilities is None]):
@@ -117,22 +119,21 @@ class RecordedJudge(PairJudge):
             )
 
     def _check_hashes(self, requests: Sequence[Instance]) -> None:
-        wrong = {
+        wrong: set[str] = {
             request.doc["id"]
             for request in requests
             for swapped in (False, True)
             if (record := self._records.get((request.doc["id"], swapped)))
             and record.text_hash not in (None, request.doc["text_hash"])
         }
-        if wrong:
+        if ids := sorted(wrong, key=_natural):
             raise InputError(
-                f"{self._path}: text_hash differs for {len(wrong)} pairs: "
-                f"{listing(sorted(wrong, key=_natural))}. The verdicts were recorded for other "
-                "texts."
+                f"{self._path}: text_hash differs for {len(ids)} pairs: {listing(ids)}. "
+                "The verdicts were recorded for other texts."
             )
 
     def write(self, doc: Mapping[str, Any], *, swapped: bool) -> JudgeText:
-        """The recorded verdict as a judge would write it, then its text; invalid: the text alone."""
+        """The verdict as a judge would write it, then its text; invalid: the text alone."""
         record = self._records[doc["id"], swapped]
         verdict = record.verdict.swapped if swapped else record.verdict
         if verdict is Verdict.INVALID:
@@ -146,6 +147,11 @@ class RecordedJudge(PairJudge):
         assert probabilities is not None  # prepare() has seen to it
         first, second, tie = (math.log(p) if p > 0 else CERTAINLY_NOT for p in probabilities)
         return (second, first, tie) if swapped else (first, second, tie)
+
+
+def _quoted(text: str) -> str:
+    """The text with end-of-thinking markers split: what follows one would be read as the answer."""
+    return THINKING_END.sub(lambda end: f"{end[0][0]} {end[0][1:]}", clean_text(text))
 
 
 def _natural(id: str) -> tuple[int, str]:
@@ -164,7 +170,7 @@ def _read(
                 " Name the right one with --model_args verdict_field=…"
             )
         order = data.get("order", "forward")
-        if order not in _ORDERS:
+        if not isinstance(order, str) or order not in _ORDERS:
             raise InputError(
                 f"{path}: record {number} has order {order!r}; it must be forward or swapped."
             )
@@ -179,12 +185,16 @@ def _read(
         text = data.get(text_field)
         records[key] = Record(
             verdict,
-            clean_text(text) if isinstance(text, str) else None,
+            _quoted(text) if isinstance(text, str) else None,
             probabilities,
             data.get("text_hash"),
         )
-    if doubled := [f"{id} ({'swapped' if s else 'forward'})" for (id, s), n in counts.items() if n > 1]:
-        raise InputError(f"{path}: duplicate id {listing(doubled)}. Each order of a pair counts once.")
+    if doubled := [
+        f"{id} ({'swapped' if s else 'forward'})" for (id, s), n in counts.items() if n > 1
+    ]:
+        raise InputError(
+            f"{path}: duplicate id {listing(doubled)}. Each order of a pair counts once."
+        )
     return records
 
 

@@ -34,8 +34,8 @@ RULES: dict[str, Rule] = {
     "tie": lambda *_: Verdict.TIE,
     "random": _random,
 }
-"""By name. `first` and `second` name the pair's own response, whichever order is shown, so that both
-orders agree; `random` draws once a pair, from seed and id, uniformly among first, second and tie."""
+"""By name. `first` and `second` name the pair's own response, whichever order is shown, so that
+both orders agree; `random` draws once a pair, from seed and id, uniformly among the three."""
 
 
 def apply_rule(rule: str, length1: int, length2: int, id: str, seed: int = 0) -> Verdict:
@@ -64,13 +64,16 @@ class RuleJudge(PairJudge):
         if unknown := sorted(set(ignored) - {"batch_size", "max_batch_size", "device"}):
             raise UsageError(f"--model rule takes name and seed, not {', '.join(unknown)}.")
         self._name = str(name)
-        self._seed = int(seed)
+        try:
+            self._seed = int(seed)
+        except (TypeError, ValueError):
+            raise UsageError(f"--model rule needs a whole number as seed, not {seed!r}.") from None
 
     def prepare(self, requests: Sequence[Instance]) -> None:
         """Nothing to check: a rule answers every pair."""
 
     def write(self, doc: Mapping[str, Any], *, swapped: bool) -> JudgeText:
-        """"1", "2" or "Tie" for the order shown."""
+        """ "1", "2" or "Tie" for the order shown."""
         return JudgeText(TARGETS[self._verdict(doc, swapped=swapped)], finish="stop")
 
     def weigh(self, doc: Mapping[str, Any], *, swapped: bool) -> Sequence[float]:

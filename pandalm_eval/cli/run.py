@@ -1,0 +1,134 @@
+"""`pandalm-eval run`: `lm_eval run` with our tasks and models present, and early refusals."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pandalm_eval.errors import InputError, UsageError
+
+_HELP = "run tasks: every flag of `lm_eval run`, with our tasks and models present"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Announce the verb; its flags belong to the harness (`pandalm-eval run --help` shows them)."""
+    parser = subparsers.add_parser("run", help=_HELP, description=_HELP, add_help=False)
+    parser.add_argument("harness_arguments", nargs=argparse.REMAINDER)
+    parser.set_defaults(handler=main)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Hand the flags to the harness's own parser and runner."""
+    argv: list[str] = arguments.harness_arguments
+    refuse_mixed_metadata(argv)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+    from lm_eval._cli.harness import HarnessCLI
+
+    from pandalm_eval import models
+
+    parser = HarnessCLI()._parser
+    parser.prog = "pandalm-eval"
+    parsed = parser.parse_args(["run", *argv])
+    models.register()
+    _include_tasks(parsed)
+    if parsed.__dict__.get("tasks") is not None:
+        refuse_early(parsed)
+    with _store_in_place_of_harness_cache(parsed):
+        parsed.func(parsed)
+    return 0
+
+
+def refuse_mixed_metadata(argv: Sequence[str]) -> None:
+    """Raise a UsageError where one `--metadata` has JSON and key=value: the harness drops one."""
+    values: list[str] = []
+    for argument in [*argv, "--"]:
+        if argument.startswith("--"):
+            if len(values) > 1 and any(value.lstrip().startswith("{") for value in values):
+                raise UsageError(
+                    "--metadata takes one JSON object or key=value words, not both: the harness "
+                    f"would silently drop a part of {' '.join(values)!r}. Put all keys into the "
+                    "JSON object."
+                )
+            values = []
+            collecting = argument == "--metadata"
+        elif collecting:
+            values.append(argument)
+
+
+def refuse_early(parsed: argparse.Namespace) -> None:
+    """Raise what the tasks would raise, before a model is loaded."""
+    from pandalm_eval import backends
+    from pandalm_eval.settings import Decoding, check_keys
+
+    metadata: Mapping[str, Any] = parsed.metadata or {}
+    model = getattr(parsed, "model", None) or "hf"
+    check_keys(metadata)
+    if metadata.get("decoding") == Decoding.UPSTREAM and model != "hf-judge":
+        raise UsageError(backends.UPSTREAM_NEEDS_HF_JUDGE)
+    if _asks_for_logprobs(parsed, metadata):
+        backends.refuse_unscored(_model_class(model))
+    if getattr(parsed, "output_path", None):
+        _require_writable(Path(parsed.output_path))
+
+
+def _asks_for_logprobs(parsed: argparse.Namespace, metadata: Mapping[str, Any]) -> bool:
+    import fnmatch
+
+    names = [name for word in parsed.tasks for name in str(word).split(",")]
+    return metadata.get("protocol") == "logprob" or any(
+        fnmatch.fnmatch("pandalm_human_logprob", name) for name in names
+    )
+
+
+def _model_class(name: str) -> type:
+    from lm_eval.api.registry import get_model
+
+    try:
+        found: type = get_model(name)
+    except Exception:  # unknown or not installed: the harness has its own words for that
+        return object
+    return found
+
+
+def _require_writable(path: Path) -> None:
+    folder = path.parent if path.suffix == ".json" else path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".pandalm-eval-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"--output_path {path}: cannot be written ({error.strerror}). Nothing was run; choose "
+            "another folder."
+        ) from None
+
+
+def _include_tasks(parsed: argparse.Namespace) -> None:
+    """Add our task folder, unless `link` has put it where the harness looks anyway."""
+    from pandalm_eval.tasks_folder import is_linked, tasks_folder
+
+    if is_linked():
+        return
+    own = str(tasks_folder())
+    given = getattr(parsed, "include_path", None)
+    parsed.include_path = [own, given] if given else own
+
+
+def _store_in_place_of_harness_cache(parsed: argparse.Namespace) -> Any:
+    import contextlib
+
+    if not getattr(parsed, "use_cache", None):
+        return contextlib.nullcontext()
+    from pandalm_eval.store import installed
+
+    fingerprint = {
+        "model": getattr(parsed, "model", None) or "hf",
+        "model_args": getattr(parsed, "model_args", None) or {},
+    }
+    return installed(json.loads(json.dumps(fingerprint, default=str, sort_keys=True)))

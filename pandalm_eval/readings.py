@@ -1,0 +1,32 @@
+"""From what a samples file holds of a pair, its document and filtered responses, to its judgment.
+
+The task and whoever reads samples later go the same way, so that stored texts can be read again
+without judging again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pandalm_eval.judgments import Judgment, Protocol, Reading, read_logprobs
+
+
+def judge(
+    doc: Mapping[str, Any], protocol: Protocol, results: Sequence[Mapping[str, Any]]
+) -> Judgment:
+    """The judgment of a document by its filtered responses, as they also stand in samples files."""
+    return Judgment.of(doc, protocol, list(_readings(protocol, results)))
+
+
+def _readings(protocol: Protocol, results: Sequence[Mapping[str, Any]]) -> Iterator[Reading]:
+    if protocol is not Protocol.LOGPROB:
+        yield from map(Reading.from_json, results)
+        return
+    for swapped in range(protocol.orders):
+        scored = results[3 * swapped : 3 * swapped + 3]
+        yield read_logprobs(
+            [result["logprob"] for result in scored],
+            swapped=bool(swapped),
+            truncated=scored[0]["truncated"],
+        )

@@ -1,0 +1,88 @@
+"""Publishing a run: judgments without text, and a results file without machine details."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pandalm_eval import __version__
+from pandalm_eval.errors import InputError
+from pandalm_eval.judgments import write_judgments
+from pandalm_eval.results import is_ours, read_results, read_runs
+
+# What a stranger needs to repeat the run; everything else of the file (host, environment, prompt
+# templates, paths) stays at home.
+_KEPT = (
+    *("results", "versions", "n-shot", "n-samples", "date", "git_hash"),
+    *("transformers_version", "lm_eval_version", "total_evaluation_time_seconds"),
+)
+_KEPT_CONFIG = (
+    *("model", "model_num_parameters", "model_dtype", "model_revision", "batch_size", "limit"),
+    *("random_seed", "numpy_seed", "torch_seed"),
+)
+
+
+def redact(paths: Iterable[Path], folder: Path) -> list[Path]:
+    """Write `judgments_<task>_<judge>.jsonl` and `manifest_<task>_<judge>.json` for every run.
+
+    Raises:
+        InputError: nothing to redact, no samples beside a results file, or an unwritable folder.
+    """
+    runs = read_runs(paths)
+    if bare := [run.path for run in runs if run.judgments is None]:
+        raise InputError(
+            f"{bare[0]}: has no samples beside it. Run again with --log_samples; without samples "
+            "there are no judgments to publish."
+        )
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for run in runs:
+            stem = f"{run.name.task}_{_as_file_name(run.name.judge)}"
+            judgments = folder / f"judgments_{stem}.jsonl"
+            write_judgments(judgments, run.name, run.judgments or ())
+            written.append(judgments)
+            if run.path.name.startswith("results_"):
+                manifest = folder / f"manifest_{stem}.json"
+                told = _manifest(read_results(run.path), run.name.task)
+                manifest.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", "utf-8")
+                written.append(manifest)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}).") from None
+    return written
+
+
+def _manifest(data: Mapping[str, Any], task: str) -> dict[str, Any]:
+    metadata = data["configs"][task]["metadata"]
+    assert is_ours(data["configs"][task])  # read_runs takes no others
+    kept: dict[str, Any] = {key: data[key] for key in _KEPT if key in data}
+    for key in ("results", "versions", "n-shot", "n-samples"):
+        kept[key] = {task: kept.get(key, {}).get(task)}
+    kept["config"] = {k: data["config"][k] for k in _KEPT_CONFIG if k in data["config"]}
+    kept["settings"] = {
+        key: _without_folders(metadata.get(key))
+        for key in ("protocol", "prompt", "decoding", "gold", "left_out", "version")
+    }
+    arguments = data["config"].get("model_args") or {}
+    if isinstance(arguments, Mapping):
+        kept["model_args"] = {
+            key: _without_folders(value)
+            for key, value in arguments.items()
+            if not re.search(r"key|token$|secret|password|header", key, re.IGNORECASE)
+        }
+    kept["pandalm_eval_version"] = __version__
+    return kept
+
+
+def _without_folders(value: Any) -> Any:
+    """The last part of an absolute path; hub names and numbers as they are."""
+    if isinstance(value, str) and value.startswith(("/", "~", ".", "\\")):
+        return Path(value).name
+    return value
+
+
+def _as_file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "judge"

@@ -1,0 +1,230 @@
+"""Runs as the harness left them: `results_*.json` with `samples_*.jsonl` or `judgments_*.jsonl`.
+
+A run is one judge on one pairwise-judge task. Figures are recomputed from the judgments where they
+are there, and taken from the results file where they are not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pandalm_eval.errors import InputError, listing
+from pandalm_eval.judgments import Judgment, Protocol, RunName, read_judgments
+from pandalm_eval.metrics import summarise
+from pandalm_eval.pairs import read_records
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One judge's run of one task.
+
+    Attributes:
+        name: task, judge, protocol, prompt, decoding, gold.
+        figures: {metric key: value}; a value the data leaves undefined is NaN.
+        judgments: by pair, None where only the results file is at hand.
+        path: where it was read from.
+    """
+
+    name: RunName
+    figures: Mapping[str, float]
+    judgments: Sequence[Judgment] | None
+    path: Path
+
+
+def read_runs(paths: Iterable[Path]) -> list[Run]:
+    """Every run below the folders and files given, in the order found.
+
+    Judges of one name but different folders get numbers, so that no two rows look the same.
+
+    Raises:
+        InputError: a path does not exist, is no result, or holds none of our tasks.
+    """
+    runs: list[Run] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder. Name a result of the harness.")
+        found = _runs_of(path)
+        if not found:
+            raise InputError(
+                f"{path}: holds no result of a pairwise-judge task (results_*.json with "
+                "samples_*.jsonl, or judgments_*.jsonl)."
+            )
+        runs += found
+    return _told_apart(runs)
+
+
+def _runs_of(path: Path) -> list[Run]:
+    if path.is_file():
+        files = [path]
+    else:
+        files = sorted(p for p in path.rglob("*.json*") if p.is_file())
+    runs = [_from_judgments(p) for p in files if p.name.startswith("judgments_")]
+    covered = {(run.path.parent, run.name.task, run.name.judge) for run in runs}
+    for results in (p for p in files if p.name.startswith("results_")):
+        for run in _from_results(results):
+            if (results.parent, run.name.task, run.name.judge) not in covered:
+                runs.append(run)
+    if path.is_file() and path.name.startswith("samples_"):
+        runs += _from_samples(path)
+    return runs
+
+
+def _from_judgments(path: Path) -> Run:
+    name, judgments = read_judgments(path)
+    return Run(name, summarise(judgments, name.protocol), judgments, path)
+
+
+def _from_samples(path: Path) -> list[Run]:
+    results = _results_beside(path)
+    task = _SAMPLES.fullmatch(path.name)
+    return [run for run in _from_results(results) if task and run.name.task == task["task"]]
+
+
+_SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT.+)\.jsonl")
+
+
+def _results_beside(samples: Path) -> Path:
+    match = _SAMPLES.fullmatch(samples.name)
+    beside = samples.with_name(f"results_{match['time']}.json") if match else samples
+    if match is None or not beside.is_file():
+        raise InputError(
+            f"{samples}: the results_*.json of the same run is not beside it; samples alone do not "
+            "name their judge."
+        )
+    return beside
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """The content of a `results_*.json`.
+
+    Raises:
+        InputError: not readable, not JSON, or not written by the harness.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as JSON ({error}).") from None
+    if not isinstance(data, dict) or not {"results", "configs", "config"} <= set(data):
+        raise InputError(f"{path}: is not a results file of the harness.")
+    return data
+
+
+def _from_results(path: Path) -> list[Run]:
+    data = read_results(path)
+    runs = []
+    for task, config in data["configs"].items():
+        if not is_ours(config):
+            continue
+        name = run_name(data, task)
+        samples = path.with_name(path.name.replace("results_", f"samples_{task}_", 1) + "l")
+        judgments = None
+        if samples.is_file():
+            judgments = judgments_of_samples(samples, name.protocol)
+            figures = summarise(judgments, name.protocol)
+        else:
+            figures = _figures(data["results"].get(task, {}))
+        runs.append(Run(name, figures, judgments, path))
+    return runs
+
+
+def is_ours(config: Mapping[str, Any]) -> bool:
+    """Whether a task's configuration, as the harness wrote it, is of the pairwise-judge type."""
+    metadata = config.get("metadata") or {}
+    return {"protocol", "prompt", "decoding", "gold"} <= set(metadata)
+
+
+def run_name(data: Mapping[str, Any], task: str) -> RunName:
+    """What names the run of a task in a results file."""
+    metadata = data["configs"][task]["metadata"]
+    return RunName(
+        task=task,
+        judge=judge_name(data["config"]),
+        protocol=Protocol(metadata["protocol"]),
+        prompt=str(metadata["prompt"]),
+        decoding=str(metadata["decoding"]),
+        gold_source=_without_folders(str(metadata["gold"])),
+    )
+
+
+def judge_name(config: Mapping[str, Any]) -> str:
+    """A judge's name in tables: its `name`, else the last part of its path, else the backend's.
+
+    >>> judge_name({"model": "hf", "model_args": {"pretrained": "WeOpenML/PandaLM-7B-v1"}})
+    'PandaLM-7B-v1'
+    """
+    arguments = config.get("model_args") or {}
+    if isinstance(arguments, str):
+        words = [word.partition("=") for word in arguments.split(",") if "=" in word]
+        arguments = {key: value for key, _, value in words}
+    model = str(config.get("model", "judge"))
+    if model == "rule":
+        return f"rule:{arguments.get('name', '')}"
+    for key in ("name", "gguf_file", "peft", "pretrained", "model", "path"):
+        if arguments.get(key):
+            told = PurePosixPath(str(arguments[key]).replace("\\", "/").rstrip("/")).name
+            return told.removesuffix(".jsonl").removesuffix(".json").removesuffix(".gguf")
+    return model
+
+
+def _without_folders(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).name
+
+
+def judgments_of_samples(path: Path, protocol: Protocol) -> list[Judgment]:
+    """Judgments of a `samples_*.jsonl`, made from documents and filtered responses.
+
+    Raises:
+        InputError: not samples of a pairwise-judge task; names the line.
+    """
+    from pandalm_eval.readings import judge
+
+    judgments = []
+    for number, sample in enumerate(read_records(path), start=1):
+        try:
+            judgments.append(judge(sample["doc"], protocol, sample["filtered_resps"]))
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise InputError(
+                f"{path}: line {number} is no sample of a pairwise-judge task ({error!r})."
+            ) from None
+    return judgments
+
+
+def _figures(results: Mapping[str, Any]) -> dict[str, float]:
+    figures = {}
+    for key, value in results.items():
+        name, _, filter = key.partition(",")
+        if filter == "none" and not isinstance(value, str):
+            figures[name] = float(value)
+    return figures
+
+
+def _told_apart(runs: Sequence[Run]) -> list[Run]:
+    seen: dict[RunName, int] = {}
+    renamed = []
+    for run in runs:
+        count = seen[run.name] = seen.get(run.name, 0) + 1
+        if count > 1:
+            run = replace(run, name=replace(run.name, judge=f"{run.name.judge} ({count})"))
+        renamed.append(run)
+    return renamed
+
+
+def common_judgments(first: Run, second: Run) -> list[tuple[Judgment, Judgment]]:
+    """Judgments of both runs on the same pairs, matched by id, in pair order.
+
+    Raises:
+        InputError: an id stands for different texts in the two runs.
+    """
+    others = {judgment.id: judgment for judgment in second.judgments or ()}
+    pairs = [(j, others[j.id]) for j in first.judgments or () if j.id in others]
+    if wrong := [j.id for j, other in pairs if j.text_hash != other.text_hash]:
+        raise InputError(
+            f"{first.path} and {second.path}: id {listing(wrong)} stands for different texts; "
+            "these are not the same pair set."
+        )
+    return sorted(pairs, key=lambda pair: pair[0].index)

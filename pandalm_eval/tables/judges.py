@@ -1,0 +1,220 @@
+"""`--kind judges`: judges against gold, with rules, annotators and published rows beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from pandalm_eval.judgments import Judgment, Protocol, Reading, resolve
+from pandalm_eval.metrics import summarise
+from pandalm_eval.models.rule import apply_rule
+from pandalm_eval.results import Run, common_judgments
+from pandalm_eval.settings import HUMAN
+from pandalm_eval.statistics import bootstrap_sums, cluster_sums, clustered_error, interval
+from pandalm_eval.verdicts import Verdict
+
+_RULES = ("longest", "first", "second", "tie")
+_PANDALM_TASKS = "pandalm_human"
+_PANDALM_PAIRS = 999
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgesTable:
+    """Rows of judges, and how far each two runs agree.
+
+    Attributes:
+        rows: {judge, source: run|published|rule|human, protocol, gold, averaging, metric: value}.
+        agreements: {a, b, n, agreement, kappa, accuracy_difference, its error and interval}.
+        notes: what a reader must know, one sentence each.
+    """
+
+    rows: list[Row]
+    agreements: list[Row]
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> JudgesTable:
+        """The table of runs; baselines are computed on each pair set and gold that occurs."""
+        rows = [_run_row(run) for run in runs]
+        for judged in _pair_sets(runs):
+            rows += _rule_rows(judged) + _human_rows(judged)
+        if any(_is_test_set(run) for run in runs):
+            rows += published_rows()
+        return cls(rows, _agreements(runs), _notes(rows))
+
+
+def _row(judge: str, source: str, protocol: str, gold: str, figures: Mapping[str, float]) -> Row:
+    told = {key: None if math.isnan(value) else value for key, value in figures.items()}
+    return {"judge": judge, "source": source, "protocol": protocol, "gold": gold} | told
+
+
+def _run_row(run: Run) -> Row:
+    name = run.name
+    row = _row(name.judge, "run", name.protocol.value, name.gold_source, run.figures)
+    row |= {"task": name.task, "prompt": name.prompt, "decoding": name.decoding}
+    if run.judgments is not None:
+        readings = [reading for judgment in run.judgments for reading in judgment.readings]
+        row["n_readings"] = len(readings)
+        row["n_invalid"] = sum(reading.verdict is Verdict.INVALID for reading in readings)
+        if name.gold_source == HUMAN:
+            row["acc_ceiling_rows"] = _accuracies_on_ceiling_rows(run.judgments)
+    return row
+
+
+def _is_test_set(run: Run) -> bool:
+    return (
+        run.name.task.startswith(_PANDALM_TASKS)
+        and run.name.gold_source == HUMAN
+        and run.figures.get("n_pairs", len(run.judgments or ())) == _PANDALM_PAIRS
+    )
+
+
+def _pair_sets(runs: Sequence[Run]) -> list[Run]:
+    """One run with judgments for each set of pairs and gold."""
+    found: dict[tuple[Any, ...], Run] = {}
+    for run in runs:
+        if run.judgments is None or run.judgments[0].gold is None:
+            continue
+        key = (run.name.gold_source, *((j.id, j.text_hash) for j in run.judgments))
+        found.setdefault(key, run)
+    return list(found.values())
+
+
+def _with_verdict(judgment: Judgment, verdict: Verdict) -> Judgment:
+    reading = (Reading(verdict),)
+    return replace(
+        judgment,
+        readings=reading,
+        verdict=resolve(Protocol.SINGLE, reading)[0],
+        probabilities=None,
+    )
+
+
+def _rule_rows(run: Run) -> list[Row]:
+    rows = []
+    for rule in _RULES:
+        judgments = [
+            _with_verdict(j, apply_rule(rule, j.length1, j.length2, j.id))
+            for j in run.judgments or ()
+        ]
+        figures = summarise(judgments, Protocol.SINGLE)
+        rows.append(_row(f"rule: {rule}", "rule", "any", run.name.gold_source, figures))
+    return rows
+
+
+def _human_rows(run: Run) -> list[Row]:
+    """Each annotator against the other two where they agree: what a person reaches."""
+    if run.name.gold_source != HUMAN or not run.judgments or not run.judgments[0].annotators:
+        return []
+    rows = []
+    for number in range(len(run.judgments[0].annotators)):
+        judgments = [
+            _with_verdict(replace(j, gold=gold), j.annotators[number])
+            for j in run.judgments
+            if (gold := _others(j, number)) is not None
+        ]
+        if judgments:
+            figures = summarise(judgments, Protocol.SINGLE)
+            rows.append(
+                _row(f"annotator {number + 1}", "human", "single", "other two agree", figures)
+            )
+    return rows
+
+
+def _others(judgment: Judgment, number: int) -> Verdict | None:
+    rest = judgment.annotators[:number] + judgment.annotators[number + 1 :]
+    return rest[0] if len(set(rest)) == 1 else None
+
+
+def _accuracies_on_ceiling_rows(judgments: Sequence[Judgment]) -> list[dict[str, float]]:
+    """Accuracy of the judge on the rows of each annotator's ceiling, against the other two."""
+    found = []
+    for number in range(len(judgments[0].annotators)):
+        golds = [(j, _others(j, number)) for j in judgments]
+        told = [j.verdict == gold for j, gold in golds if gold is not None]
+        if told:
+            found.append({"n": len(told), "acc": sum(told) / len(told)})
+    return found
+
+
+def published_rows() -> list[Row]:
+    """Figures that others printed, each with source and averaging; never ours."""
+    import yaml
+
+    text = resources.files("pandalm_eval").joinpath("published.yaml").read_text("utf-8")
+    return [dict(row, source="published") for row in yaml.safe_load(text)["judges"]]
+
+
+def _agreements(runs: Sequence[Run]) -> list[Row]:
+    rows = []
+    for i, first in enumerate(runs):
+        for second in runs[i + 1 :]:
+            if first.name.task.split("_")[:2] != second.name.task.split("_")[:2]:
+                continue
+            if first.name.gold_source == second.name.gold_source and (
+                common := common_judgments(first, second)
+            ):
+                rows.append(_agreement(_label(first), _label(second), common))
+    return rows
+
+
+def _label(run: Run) -> str:
+    return f"{run.name.judge} ({run.name.protocol})"
+
+
+def _agreement(a: str, b: str, common: Sequence[tuple[Judgment, Judgment]]) -> Row:
+    """Agreement of two runs and the paired difference of their accuracies, clustered by prompt."""
+    swapped_roles = [replace(one, gold=other.verdict) for one, other in common]
+    agree = sum(one.verdict is other.verdict for one, other in common) / len(common)
+    readable = [j for j in swapped_roles if j.gold is not Verdict.INVALID]
+    kappa = summarise(readable, Protocol.SINGLE)["kappa"] if readable else math.nan
+    numbers: dict[str, int] = {}
+    clusters = np.array([numbers.setdefault(one.prompt_id, len(numbers)) for one, _ in common])
+    differences = np.array([[one.correct - other.correct, 1.0] for one, other in common])
+    sums = cluster_sums(differences, clusters)
+
+    def mean(sums: Any) -> Any:
+        return sums[..., 0] / sums[..., 1]
+
+    low, high = interval(np.concatenate([mean(chunk) for chunk in bootstrap_sums(sums)]))
+    return {
+        "a": a,
+        "b": b,
+        "n": len(common),
+        "n_prompts": len(sums),
+        "agreement": agree,
+        "kappa": None if math.isnan(kappa) else kappa,
+        "acc_difference": float(mean(sums.sum(axis=0))),
+        "acc_difference_stderr": clustered_error(mean, sums),
+        "acc_difference_ci_low": low,
+        "acc_difference_ci_high": high,
+    }
+
+
+def _notes(rows: Iterable[Row]) -> list[str]:
+    notes = [
+        "Intervals are 95%, from a seeded bootstrap over prompts; ± is the clustered standard "
+        "error. Invalid verdicts are wrong, and under the single protocol ties.",
+    ]
+    sources = {row["source"] for row in rows}
+    if "human" in sources:
+        notes.append(
+            "Annotator rows are the human ceiling: one annotator against the other two, on the "
+            "pairs where those agree. `acc on ceiling rows` is the judge on the same pairs."
+        )
+    if "published" in sources:
+        notes.append(
+            "Published rows are printed as published, with their source, and were not measured "
+            "here. The F1 column of the paper's Table 2 mixes macro and weighted averages: "
+            "compare it only within one averaging."
+        )
+    return notes
+
+

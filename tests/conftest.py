@@ -1,0 +1,120 @@
+"""What several test files share: real data where it is at hand, a small set of the same shape."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before any test module imports transformers
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("tests")
+
+REAL_FILES = (
+    "pandalm/testset-v1.json",
+    "pandalm/gpt-3.5-turbo-testset-v1.json",
+    "pandalm/pandalm-7b-testset-v1.json",
+)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real data, PANDALM_DATA; without it skipped, or failed if it is required."""
+    told = os.environ.get("PANDALM_DATA")
+    if not told:
+        give_up = "PANDALM_DATA is not set, so there is no real data"
+    elif missing := [name for name in REAL_FILES if not (Path(told) / name).is_file()]:
+        give_up = f"PANDALM_DATA={told} has no {', '.join(missing)}"
+    else:
+        return Path(told)
+    if os.environ.get("PANDALM_REQUIRE_DATA") == "1":
+        pytest.fail(f"{give_up}, but PANDALM_REQUIRE_DATA=1")
+    pytest.skip(give_up)
+
+
+def _row(
+    idx: int, names: str, prompt: int, one: object, two: object, labels: str
+) -> dict[str, Any]:
+    instruction, input = _PROMPTS[prompt]
+    return {
+        "idx": idx,
+        "motivation_app": "Tests",
+        "cmp_key": names,
+        "instruction": instruction,
+        "input": input,
+        "response1": one,
+        "response2": two,
+        **{f"annotator{i}": int(label) for i, label in enumerate(labels, start=1)},
+    }
+
+
+_PROMPTS = (
+    ("Name the capital.", "France"),
+    ("Is the statement true?", "Water is wet."),
+    ("Write one sentence about rain.", ""),
+    ("Translate to German.", "good morning"),
+    ("Add the numbers.", "2 and 2"),
+)
+_ROWS = (
+    _row(0, "bloom-7b_llama-7b", 0, "Paris", "Paris is the capital of France.", "222"),
+    _row(1, "bloom-7b_opt-7b", 0, "Lyon", "Paris", "222"),
+    _row(2, "llama-7b_opt-7b", 0, " Paris.\n", "Paris", "001"),
+    _row(3, "bloom-7b_llama-7b", 1, True, "No.", "111"),  # a spreadsheet's reading of the word
+    _row(4, "bloom-7b_opt-7b", 1, "Yes, it is.", "", "111"),
+    _row(5, "llama-7b_opt-7b", 1, "Yes.", "No.", "112"),
+    _row(6, "bloom-7b_llama-7b", 2, "Rain falls.", "It rains and rains.", "212"),
+    _row(7, "bloom-7b_opt-7b", 2, "Rain falls.", "It rains and rains.", "222"),  # texts of row 6
+    _row(8, "bloom-7b_llama-7b", 3, "", "", "000"),
+    _row(9, "llama-7b_opt-7b", 3, "Guten Morgen", "Gute Nacht", "111"),
+    _row(10, "bloom-7b_llama-7b", 4, "4", "5", "110"),
+    _row(11, "bloom-7b_opt-7b", 4, "2 and 2 is 4.", "four", "121"),
+)
+
+
+@pytest.fixture
+def rows() -> list[dict[str, Any]]:
+    """12 rows over 5 prompts in the released format of the test set.
+
+    With one `true` response, empty responses and a text that stands under two `cmp_key`s.
+    """
+    return copy.deepcopy(list(_ROWS))
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """write(content, name="file.json") makes a file: bytes and text as they are, else as JSON."""
+
+    def make(content: object, name: str = "file.json") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not isinstance(content, str | bytes):
+            content = json.dumps(content)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def small_data(write: Write, rows: list[dict[str, Any]], tmp_path: Path) -> Path:
+    """A data folder with the small test set and verdicts of gpt-3.5-turbo on it, one "garbage"."""
+    write(rows, "data/pandalm/testset-v1.json")
+    told = ["2", "2", "Tie", "1", "1", "1", "2", "2", "garbage", "1", "2", "1"]
+    verdicts = [{"idx": idx, "gpt_result": verdict} for idx, verdict in enumerate(told)]
+    write(verdicts, "data/pandalm/gpt-3.5-turbo-testset-v1.json")
+    return tmp_path / "data"
