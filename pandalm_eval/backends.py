@@ -9,9 +9,9 @@ from pandalm_eval.errors import UsageError
 
 UPSTREAM_NEEDS_HF_JUDGE = (
     "decoding=upstream (4 beams, early stopping, repetition penalty 1.2, as model.generate gives "
-    "it) exists with --model hf-judge only: the stock hf model stops all beams when one ends, other "
-    "backends have no such decoding. Run `pandalm-eval run --model hf-judge …`, or leave decoding "
-    "out for greedy."
+    "it) exists with --model hf-judge only: the stock hf model stops all beams when one ends, and "
+    "other backends have no such decoding. Run `pandalm-eval run --model hf-judge …`, or leave "
+    "decoding out for greedy."
 )
 
 NULL_ANSWER = os.environ.get("LMEVAL_MODEL_NONE_ANSWER_PLACEHOLDER") or None

@@ -1,10 +1,10 @@
 """Shortening a pair so that its prompt fits the judge's context.
 
-Backends cut an overlong prompt from the left, which removes the instruction, or refuse it. Here the
-responses are shortened instead, at their ends and evenly: one character limit for both, so that only
-what is longer than the limit loses anything. The marker and the instruction stay. Where instruction
-and input alone take more than half of the budget, the input, and after it the instruction, are
-shortened to that half first.
+Backends cut an overlong prompt from the left, which removes the instruction, or refuse it. Here
+the responses are shortened instead, at their ends and evenly: one character limit for both, so that
+only what is longer than the limit loses anything. The marker and the instruction stay. Where
+instruction and input alone take more than half of the budget, the input, and after it the
+instruction, are shortened to that half first.
 """
 
 from __future__ import annotations

@@ -110,7 +110,8 @@ def _by_label(table: Floats, name: str) -> Floats:
     gold = table.sum(axis=-1)
     told = table[..., :3].sum(axis=-2)
     whole = {"precision": told, "recall": gold, "f1": (gold + told) / 2}[name]
-    return np.divide(hits, whole, out=np.zeros_like(hits), where=whole > 0)
+    shares: Floats = np.divide(hits, whole, out=np.zeros_like(hits), where=whole > 0)
+    return shares
 
 
 def agreement(sums: Floats, *, name: str, weighted: bool) -> Floats:

@@ -6,17 +6,16 @@ without judging again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pandalm_eval.judgments import Judgment, Protocol, Reading, read_logprobs
 
 
-def judge(
-    doc: Mapping[str, Any], protocol: Protocol, results: Sequence[Mapping[str, Any]]
-) -> Judgment:
-    """The judgment of a document by its filtered responses, as they also stand in samples files."""
-    return Judgment.of(doc, protocol, list(_readings(protocol, results)))
+def judge(doc: Mapping[str, Any], protocol: Protocol, results: Sequence[str]) -> Judgment:
+    """The judgment of a document by its filtered responses (JSON texts, see `task.py`)."""
+    return Judgment.of(doc, protocol, list(_readings(protocol, list(map(json.loads, results)))))
 
 
 def _readings(protocol: Protocol, results: Sequence[Mapping[str, Any]]) -> Iterator[Reading]:

@@ -59,16 +59,15 @@ def read_runs(paths: Iterable[Path]) -> list[Run]:
 
 
 def _runs_of(path: Path) -> list[Run]:
-    if path.is_file():
-        files = [path]
-    else:
-        files = sorted(p for p in path.rglob("*.json*") if p.is_file())
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*.json*") if p.is_file())
     runs = [_from_judgments(p) for p in files if p.name.startswith("judgments_")]
     covered = {(run.path.parent, run.name.task, run.name.judge) for run in runs}
     for results in (p for p in files if p.name.startswith("results_")):
-        for run in _from_results(results):
-            if (results.parent, run.name.task, run.name.judge) not in covered:
-                runs.append(run)
+        runs += [
+            run
+            for run in _from_results(results)
+            if (results.parent, run.name.task, run.name.judge) not in covered
+        ]
     if path.is_file() and path.name.startswith("samples_"):
         runs += _from_samples(path)
     return runs

@@ -1,7 +1,7 @@
 """`--use_cache FILE` under our command: answers that a judge has already given.
 
-The harness's own cache keys on the request alone, so that a second judge with the same file gets the
-first one's verdicts, and it stores pickles. This one keys on a fingerprint of judge, revision,
+The harness's own cache keys on the request alone, so that a second judge with the same file gets
+the first one's verdicts, and it stores pickles. This one keys on a fingerprint of judge, revision,
 arguments and software together with the request, stores JSON, and is an SQLite file that several
 processes may use at once. Answers are written as soon as their batch is back, so a killed run
 resumes where it was. The harness's `CachingLM` is replaced for the length of our command only.
@@ -26,7 +26,7 @@ from pandalm_eval.models.text import JudgeText
 _log = logging.getLogger(__name__)
 
 _METHODS = ("generate_until", "loglikelihood")
-_BATCH = 64
+_BATCH = 96
 """Requests judged between two writes: what a kill can lose."""
 
 

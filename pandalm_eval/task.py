@@ -9,6 +9,7 @@ task works under every way in which the harness splits documents over processes.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -209,7 +210,7 @@ class PairwiseJudge(ConfigurableTask):
         chat_template: Callable[..., Any] | None = None,
         gen_prefix: str | None = None,
     ) -> Callable[[Fields], Any]:
-        """How the prompt of an order is built from its fields; `construct_requests` calls it twice."""
+        """How the prompt of an order is built from its fields, for `construct_requests`."""
         return partial(
             _whole_prompt,
             self.settings.prompt,
@@ -307,7 +308,8 @@ class PairwiseJudge(ConfigurableTask):
     def apply_filters(self) -> None:
         """What the judge returned becomes what samples and `process_results` see.
 
-        Text becomes a reading as JSON; a log-likelihood becomes {logprob, truncated}.
+        Text becomes a reading, a log-likelihood becomes {logprob, truncated}; both as JSON texts,
+        since the harness writes whatever stands here into samples by `str`.
         """
         for request in self.instances:
             response = request.resps[0]
@@ -315,7 +317,7 @@ class PairwiseJudge(ConfigurableTask):
                 found = {"logprob": float(response[0]), "truncated": request.truncated}
             else:
                 found = self._read(request, response).to_json()
-            request.filtered_resps["none"] = found
+            request.filtered_resps["none"] = json.dumps(found)
 
     def _read(self, request: Instance, text: str) -> Reading:
         finish = getattr(text, "finish", None)
@@ -340,9 +342,7 @@ class PairwiseJudge(ConfigurableTask):
         counted = self._context.tokenizer(text, add_special_tokens=False)["input_ids"]
         return len(counted) >= budget
 
-    def process_results(
-        self, doc: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """{metric key: value of this pair}: `acc` is 1 or 0, every other key the judgment."""
         if "bypass" in self._metric_fn_list:  # --predict_only
             return {"bypass": 0.0}

@@ -15,7 +15,7 @@ from pandalm_eval.models.text import JudgeText
 from pandalm_eval.verdicts import LABELS
 
 CERTAINLY_NOT = -1e9
-"""Log-likelihood of a verdict with probability 0: exp of it is 0, and it is JSON, as -inf is not."""
+"""Log-likelihood of a verdict with probability 0: exp of it is 0, and unlike -inf it is JSON."""
 
 
 class PairJudge(LM):

@@ -29,6 +29,7 @@ class SplitLM(LM):  # type: ignore[misc]  # the harness ships no types
             device: a torch device; None for the accelerator if there is one, else the CPU.
                 Under a launcher, each process gets the accelerator of its local rank.
         """
+        # The harness's own default is "cuda:0", which it means as "if there is one"; so do we.
         on_cpu = not torch.accelerator.is_available() or (device or "").startswith("cpu")
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
@@ -39,7 +40,7 @@ class SplitLM(LM):  # type: ignore[misc]  # the harness ships no types
             state = PartialState(cpu=on_cpu or launched_on_cpu, timeout=timedelta(weeks=52))
             self._rank, self._world_size = state.process_index, state.num_processes
             self._device = state.device
-        elif device is not None:
+        elif device is not None and not (device.startswith("cuda") and on_cpu):
             self._device = torch.device(device)
         else:
             found = None if on_cpu else torch.accelerator.current_accelerator()

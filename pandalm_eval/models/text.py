@@ -36,7 +36,7 @@ class JudgeText(str):
         self.new_tokens = new_tokens
         return self
 
-    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]:  # type: ignore[override]
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]:
         return (str(self),), {
             "finish": self.finish,
             "seconds": self.seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,7 @@ def _human_rows(run: Run) -> list[Row]:
     """Each annotator against the other two where they agree: what a person reaches."""
     if run.name.gold_source != HUMAN or not run.judgments or not run.judgments[0].annotators:
         return []
-    rows = []
+    rows = _annotator_pair_rows(run.judgments)
     for number in range(len(run.judgments[0].annotators)):
         judgments = [
             _with_verdict(replace(j, gold=gold), j.annotators[number])
@@ -125,6 +126,20 @@ def _human_rows(run: Run) -> list[Row]:
             rows.append(
                 _row(f"annotator {number + 1}", "human", "single", "other two agree", figures)
             )
+    return rows
+
+
+def _annotator_pair_rows(judgments: Sequence[Judgment]) -> list[Row]:
+    """Agreement and kappa of every two annotators."""
+    rows = []
+    for one, other in itertools.combinations(range(len(judgments[0].annotators)), 2):
+        compared = [
+            _with_verdict(replace(j, gold=j.annotators[one]), j.annotators[other])
+            for j in judgments
+        ]
+        figures = summarise(compared, Protocol.SINGLE)
+        gold = f"annotator {one + 1}"
+        rows.append(_row(f"annotator {other + 1}", "human", "single", gold, figures))
     return rows
 
 
@@ -200,14 +215,16 @@ def _agreement(a: str, b: str, common: Sequence[tuple[Judgment, Judgment]]) -> R
 
 def _notes(rows: Iterable[Row]) -> list[str]:
     notes = [
-        "Intervals are 95%, from a seeded bootstrap over prompts; ± is the clustered standard "
-        "error. Invalid verdicts are wrong, and under the single protocol ties.",
+        "Intervals are 95%, from a seeded bootstrap over prompts. Invalid verdicts are wrong; "
+        "under the single protocol text without a verdict counts as a tie.",
     ]
     sources = {row["source"] for row in rows}
     if "human" in sources:
         notes.append(
-            "Annotator rows are the human ceiling: one annotator against the other two, on the "
-            "pairs where those agree. `acc on ceiling rows` is the judge on the same pairs."
+            "Annotator rows with gold `other two agree` are the human ceiling: one annotator "
+            "against the other two, on the pairs where those agree; `acc on ceiling rows` is the "
+            "judge on the same pairs and gold. The other annotator rows are the agreement of two "
+            "people."
         )
     if "published" in sources:
         notes.append(
@@ -216,5 +233,3 @@ def _notes(rows: Iterable[Row]) -> list[str]:
             "compare it only within one averaging."
         )
     return notes
-
-
