@@ -16,8 +16,8 @@ TABLES = {
 }
 HEAD = """# Results
 
-Made by `make tables` from the `judgments_*.jsonl` below this folder; do not edit. Judgments
-hold ids, hashes, verdicts and lengths, no text of any data set; the `manifest_*.json` beside each has
+Made by `make tables` from the `judgments_*.jsonl` below this folder; do not edit. Judgments hold
+ids, hashes, verdicts and lengths, no text of any data set; the `manifest_*.json` beside each has
 arguments, versions, seeds and counts of its run. [COMMANDS.md](COMMANDS.md) has the commands.
 """
 

@@ -85,7 +85,7 @@ class Decoding:
         return text[: min(found)] if found else text
 
 
-class StopStrings(StoppingCriteria):  # type: ignore[misc]
+class StopStrings(StoppingCriteria):
     """Stops each row once its own new text contains a stop string.
 
     Only new tokens are read: a prompt may contain the stop string. Special tokens are kept, so a

@@ -10,7 +10,7 @@ import torch
 from lm_eval.api.model import LM
 
 
-class SplitLM(LM):  # type: ignore[misc]  # the harness ships no types
+class SplitLM(LM):
     """A model that runs in every process of `accelerate launch` or `torchrun`, CPU included.
 
     The stock `hf` model reports rank and world size only where it sees an accelerator; this one
