@@ -1,0 +1,189 @@
+"""Every command of the README is run where it needs neither network nor weights, else parsed."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pandalm_eval.cli import build_parser, main
+from pandalm_eval.cli.run import refuse_mixed_metadata
+from pandalm_eval.models import MODELS
+from pandalm_eval.settings import KEYS, check_keys
+from pandalm_eval.tasks_folder import task_files
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+PARSED_ONLY = (
+    "make ",  # the target must exist
+    "pip install .",
+    "pandalm-eval data fetch pandalm",  # network
+    "pandalm-eval link",  # both change the environment; tests of tasks_folder run them
+    "pandalm-eval unlink",
+    "lm_eval run ",  # weights, as all below
+    "torchrun ",
+    "pandalm-eval run --model hf ",
+    "pandalm-eval run --model hf-judge ",
+    "pandalm-eval run --model local-chat-completions ",
+)
+"""How a command begins that is not run here."""
+
+
+def commands() -> list[str]:
+    """The command lines of the README's `bash` blocks in order, continued lines joined."""
+    blocks = re.findall(r"^```bash\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [" ".join(line.split()) for line in lines if line.strip()]
+
+
+RUN = [command for command in commands() if not command.startswith(PARSED_ONLY)]
+PARSED = [command for command in commands() if command.startswith(PARSED_ONLY)]
+
+
+def test_code_blocks_name_their_language() -> None:
+    fences = re.findall(r"^```(.*)$", README, re.MULTILINE)
+    assert set(fences[::2]) == {"bash", "json", "text", "bibtex"}
+    assert set(fences[1::2]) == {""}
+
+
+def test_exceptions_are_all_needed() -> None:
+    assert len(RUN) >= 8
+    for start in PARSED_ONLY:
+        assert any(command.startswith(start) for command in PARSED), start
+
+
+@pytest.mark.parametrize("command", PARSED)
+def test_command_is_parsed(command: str) -> None:
+    words = shlex.split(command)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    elif words[:2] == ["lm_eval", "run"]:
+        check_run(words[2:])
+    elif words[0] == "torchrun":
+        place = words.index("-m")
+        assert words[1:place] == ["--nproc_per_node", "2"]
+        assert words[place : place + 3] == ["-m", "pandalm_eval", "run"]
+        check_run(words[place + 3 :])
+    elif words[:2] == ["pandalm-eval", "run"]:
+        check_run(words[2:])
+    elif words[0] == "pandalm-eval":
+        assert callable(build_parser().parse_args(words[1:]).handler)
+    else:
+        assert words == ["pip", "install", "."]
+
+
+def check_run(words: list[str]) -> None:
+    """The harness's parser takes the flags; tasks, model, its arguments and metadata exist."""
+    from lm_eval._cli.harness import HarnessCLI
+    from lm_eval.api.registry import get_model
+
+    from pandalm_eval.models.hf_judge import HFJudge
+
+    refuse_mixed_metadata(words)
+    parsed: Any = HarnessCLI()._parser.parse_args(["run", *words])
+    names = task_names()
+    for task in parsed.tasks:
+        assert fnmatch.filter(names, task), task
+    metadata = parsed.__dict__.get("metadata") or {}
+    check_keys(metadata)
+    assert set(metadata) <= set(KEYS)
+    if parsed.model == "hf-judge":
+        assert set(parsed.model_args) <= set(inspect.signature(HFJudge.__init__).parameters)
+    elif parsed.model not in MODELS:
+        assert inspect.isclass(get_model(parsed.model))
+
+
+def task_names() -> list[str]:
+    """Names of our tasks."""
+    texts = [path.read_text("utf-8") for path in task_files()]
+    return [found[1] for text in texts if (found := re.search(r"^task: (\S+)$", text, re.M))]
+
+
+def test_tables_name_every_task_and_key() -> None:
+    for name in task_names():
+        assert f"| `{name}` |" in README
+    for key in KEYS:
+        assert f"`{key}`" in README
+
+
+def test_layout_names_every_module() -> None:
+    tree = README.partition("## Layout")[2].partition("## Limitations")[0]
+    for path in (ROOT / "pandalm_eval").iterdir():
+        if path.suffix in (".py", ".yaml") and not path.name.startswith("__"):
+            assert re.search(rf"\b{path.name}\b", tree), path.name
+        elif path.is_dir() and (path / "__init__.py").is_file():
+            assert f"{path.name}/" in tree
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    for name in ("README.md", "tasks/pandalm_human/README.md", "tasks/pandalm_pairs/README.md"):
+        page = ROOT / name
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{name}: {target}"
+
+
+def test_command_line_reference_is_fresh() -> None:
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, str(ROOT / "docs/make_cli.py"), "--check"], check=True)
+
+
+@pytest.fixture
+def folder(
+    tmp_path: Path,
+    small_data: Path,
+    rows: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """A working folder that holds what the README's commands name."""
+    recorded = [{"idx": row["idx"], "pandalm_result": row["annotator1"]} for row in rows]
+    (small_data / "pandalm/pandalm-7b-testset-v1.json").write_text(json.dumps(recorded), "utf-8")
+    example = re.search(r"^```json\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert example is not None
+    pair = json.loads(example[1])
+    pairs = [pair, pair | {"instruction": "Name the river.", "label": "tie"}]
+    (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(p)}\n" for p in pairs), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PANDALM_DATA", str(small_data))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    return tmp_path
+
+
+# `data verify` compares with the released files, which the small ones are not.
+_EXIT_CODES = {"pandalm-eval data verify pandalm": 1}
+
+
+def test_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In order, as a table needs its run; the first table of runs on weights is left to later."""
+    runs_first = sorted(RUN, key=_stage)
+    for command in runs_first:
+        words = shlex.split(command)
+        assert words[0] == "pandalm-eval", command
+        code = main(words[1:])
+        out, err = capsys.readouterr()
+        assert code == _EXIT_CODES.get(command, 0), f"{command}\n{err[-2000:]}"
+        assert out.strip(), command
+        if words[1] == "table" and "json" in words:
+            assert [row for row in json.loads(out)["rows"] if row["source"] == "run"]
+    assert (folder / "answers.sqlite").is_file()
+    assert not [text for text in _published(folder) if "Paris" in text]
+
+
+def _stage(command: str) -> int:
+    """Runs before what reads them; otherwise the README's order (sorting is stable)."""
+    stages = {"run": 0, "redact": 1, "table": 2}
+    return stages.get(shlex.split(command)[1], 0)
+
+
+def _published(folder: Path) -> list[str]:
+    files = sorted((folder / "published").iterdir())
+    assert files
+    return [path.read_text("utf-8") for path in files]
