@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Write
+from conftest import _ROWS, Write
 
 from pandalm_eval import tasks_folder
 from pandalm_eval.cli import main
-from pandalm_eval.errors import UsageError
 from pandalm_eval.cli.run import refuse_mixed_metadata
+from pandalm_eval.errors import UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VERBS = ("run", "link", "unlink", "tasks", "data", "table", "redact")
@@ -52,21 +52,14 @@ def failure(capsys: Capture, *arguments: str | Path) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def _rows() -> list[dict[str, Any]]:
-    from conftest import _ROWS
-
-    return [dict(row) for row in _ROWS]
-
-
-@pytest.fixture(scope="module")
 def finished(
-    tmp_path_factory: pytest.TempPathFactory, _rows: list[dict[str, Any]]
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A finished run of two tasks, by the rule `longest`."""
     folder = tmp_path_factory.mktemp("run")
     data = folder / "data" / "pandalm" / "testset-v1.json"
     data.parent.mkdir(parents=True)
-    data.write_text(json.dumps(_rows), encoding="utf-8")
+    data.write_text(json.dumps(_ROWS), encoding="utf-8")
     done = command(
         *("run", "--model", "rule", "--model_args", "name=longest"),
         *("--tasks", "pandalm_human,pandalm_human_logprob"),
@@ -151,7 +144,7 @@ def test_table_of_a_samples_file(result: Path, capsys: Capture) -> None:
 
 
 def test_redacted_run(
-    result: Path, tmp_path: Path, capsys: Capture, _rows: list[dict[str, Any]]
+    result: Path, tmp_path: Path, capsys: Capture, rows: list[dict[str, Any]]
 ) -> None:
     folder = tmp_path / "public"
     assert main(["redact", str(result), "-o", str(folder)]) == 0
@@ -169,8 +162,8 @@ def test_redacted_run(
 
     assert ordered(after["rows"]) == ordered(before["rows"])
     everything = "".join(path.read_text("utf-8") for path in folder.iterdir())
-    texts = {str(row[f]) for row in _rows for f in ("instruction", "input", "response1")}
-    texts |= {str(row["response2"]) for row in _rows}
+    texts = {str(row[f]) for row in rows for f in ("instruction", "input", "response1")}
+    texts |= {str(row["response2"]) for row in rows}
     assert not [text for text in texts if len(text) > 9 and text in everything]
     assert str(result.parent) not in everything  # no path of this machine
 
@@ -229,6 +222,26 @@ def test_usage_errors(capsys: Capture, metadata: tuple[str, ...], message: str) 
 
 
 @pytest.mark.parametrize(
+    ("told", "code", "message"),
+    [
+        ({"metadata": {"protocl": "single"}}, 2, "did you mean 'protocol'?"),
+        ({"metadata": {"decoding": "upstream"}}, 2, "exists with --model hf-judge only"),
+        ({"output_path": "FILE"}, 1, "Nothing was run"),
+        ([], 1, "cannot be read"),
+    ],
+)
+def test_config_is_checked_like_flags(
+    write: Write, capsys: Capture, told: Any, code: int, message: str
+) -> None:
+    if told:
+        told = {"model": "rule", "model_args": {"name": "tie"}, "tasks": ["pandalm_human"]} | told
+    if told and "output_path" in told:
+        told["output_path"] = str(write("in the way"))
+    got, said = failure(capsys, "run", "--config", write(told, "run.yaml"))
+    assert (got, message in said) == (code, True), said
+
+
+@pytest.mark.parametrize(
     ("argv", "refused"),
     [
         (["--metadata", '{"a": 1}'], False),
@@ -269,7 +282,7 @@ def test_unwritable_output(write: Write, tmp_path: Path, capsys: Capture, below:
     assert "Nothing was run" in said
 
 
-_MINE = "task: pandalm-mine\ninclude: {ours}\ndataset_kwargs:\n  source: human\n  protocol: single\n"
+_MINE = "task: pandalm-mine\ninclude: {ours}\n"
 
 
 @pytest.mark.parametrize("told_in", ["flag", "config"])
@@ -278,13 +291,18 @@ def test_folder_of_the_user_is_included_too(
 ) -> None:
     shared = tasks_folder.tasks_folder() / "pandalm_human" / "_human_yaml"
     mine = write(_MINE.format(ours=shared), "mine/pandalm-mine.yaml").parent
-    config = write({"include_path": str(mine)}, "run.yaml")
-    given = {"flag": ("--include_path", mine), "config": ("--config", config)}[told_in]
-    done = command(
-        *("run", "--model", "rule", "--model_args", "name=tie", *given),
-        *("--tasks", "pandalm-mine,pandalm_human_single"),
-        *("--metadata", f"data_dir={small_data}"),
-    )
+    told: dict[str, Any] = {
+        "model": "rule",
+        "model_args": {"name": "tie"},
+        "tasks": "pandalm-mine,pandalm_human_single",
+        "include_path": str(mine),
+        "metadata": {"data_dir": str(small_data)},
+    }
+    if told_in == "config":
+        done = command("run", "--config", write(told, "run.yaml"))
+    else:
+        told |= {"model_args": "name=tie", "metadata": f"data_dir={small_data}"}
+        done = command("run", *(word for k, v in told.items() for word in (f"--{k}", v)))
     assert done.returncode == 0, done.stderr
     assert "|pandalm-mine " in done.stdout
     assert "|pandalm_human_single" in done.stdout

@@ -1,4 +1,4 @@
-"""Two processes give the figures of one, to the digit: documents are split, nothing else changes."""
+"""Two processes give the figures of one, to the digit: only the documents are split."""
 
 from __future__ import annotations
 

@@ -49,9 +49,7 @@ def _registered() -> None:
 
 def manager(metadata: dict[str, Any]) -> TaskManager:
     """Ours alone: the scan of the harness's own thousands of files is for the command's tests."""
-    return TaskManager(
-        include_path=str(tasks_folder()), metadata=metadata, include_defaults=False
-    )
+    return TaskManager(include_path=str(tasks_folder()), metadata=metadata, include_defaults=False)
 
 
 def evaluate(
@@ -260,7 +258,8 @@ def test_samples_hold_readings(small_data: Path) -> None:
     run = evaluate("pandalm_human*", {"data_dir": str(small_data)}, limit=1)
     sample = run["samples"]["pandalm_human"][0]
     reading = {"verdict": "second", "reason": None, "probabilities": None, "truncated": False}
-    assert sample["filtered_resps"] == [reading | {"seconds": None}] * 2
+    readings = [json.loads(text) for text in sample["filtered_resps"]]
+    assert readings == [reading | {"seconds": None}] * 2
     assert sample["resps"] == [["2"], ["1"]]  # as shown; the reading is told for the pair
     assert sample["target"] == "2"
     assert sample["arguments"][0][1]["until"] == []
@@ -268,7 +267,8 @@ def test_samples_hold_readings(small_data: Path) -> None:
     assert verdict["arguments"][0][1]["until"] == ["\n"]
     assert len(run["samples"]["pandalm_human_single"][0]["resps"]) == 1
     scored = run["samples"]["pandalm_human_logprob"][0]
-    assert [one["logprob"] for one in scored["filtered_resps"]] == [-1e9, 0, -1e9, 0, -1e9, -1e9]
+    logprobs = [json.loads(text)["logprob"] for text in scored["filtered_resps"]]
+    assert logprobs == [-1e9, 0, -1e9, 0, -1e9, -1e9]
     assert [arguments[1] for arguments in scored["arguments"]] == ["1", "2", "Tie"] * 2
 
 

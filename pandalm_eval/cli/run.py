@@ -32,8 +32,9 @@ def main(arguments: argparse.Namespace) -> int:
     from pandalm_eval import models
 
     parser = HarnessCLI()._parser
-    parser.prog = "pandalm-eval"
+    _rename(parser)
     parsed = parser.parse_args(["run", *argv])
+    _take_from_config(parsed)
     models.register()
     _include_tasks(parsed)
     if parsed.__dict__.get("tasks") is not None:
@@ -41,6 +42,38 @@ def main(arguments: argparse.Namespace) -> int:
     with _store_in_place_of_harness_cache(parsed):
         parsed.func(parsed)
     return 0
+
+
+def _rename(parser: argparse.ArgumentParser) -> None:
+    """Let the harness's help and errors name our command."""
+    parser.prog = "pandalm-eval"
+    verbs = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    run = verbs.choices["run"]
+    for name in ("prog", "usage", "epilog"):
+        if text := getattr(run, name):
+            setattr(run, name, text.replace("lm-eval run", "pandalm-eval run"))
+
+
+def _take_from_config(parsed: argparse.Namespace) -> None:
+    """Take what stands in a `--config` file alone for a flag: our checks read flags.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if not getattr(parsed, "config", None):
+        return
+    from lm_eval.config.evaluate_config import EvaluatorConfig
+
+    try:
+        told = EvaluatorConfig.load_yaml_config(parsed.config)
+    except Exception as error:  # no file, no YAML or no mapping, each in the harness's own class
+        raise InputError(f"--config {parsed.config}: cannot be read ({error}).") from None
+    for key, value in told.items():
+        flag = getattr(parsed, key, None)
+        if not (flag or flag == 0):  # the harness's own rule of what a flag overrides
+            setattr(parsed, key, value)
+    if isinstance(parsed.tasks, str):
+        parsed.tasks = parsed.tasks.split(",")
 
 
 def refuse_mixed_metadata(argv: Sequence[str]) -> None:
@@ -117,7 +150,8 @@ def _include_tasks(parsed: argparse.Namespace) -> None:
         return
     own = str(tasks_folder())
     given = getattr(parsed, "include_path", None)
-    parsed.include_path = [own, given] if given else own
+    theirs = given if isinstance(given, list) else [given]
+    parsed.include_path = [own, *theirs] if given else own
 
 
 def _store_in_place_of_harness_cache(parsed: argparse.Namespace) -> Any:
