@@ -6,6 +6,7 @@ annotators (upstream never said which label is gold; there is no three-way split
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
 from pathlib import Path
@@ -67,13 +68,18 @@ def read_test_set(path: Path) -> list[Pair]:
         )
     check_unique(path, (pair.id for pair in pairs))
     if booleans:
-        _log.warning(
-            "%s: %d responses are the JSON value true and are read as the text 'True': idx %s",
-            path.name,
-            len(booleans),
-            listing(booleans),
-        )
+        _say_booleans(path, len(booleans), listing(booleans))
     return pairs
+
+
+@functools.cache  # several tasks of a run read the same file; it is said once
+def _say_booleans(path: Path, count: int, told: str) -> None:
+    _log.warning(
+        "%s: %d responses are the JSON value true and are read as the text 'True': idx %s",
+        path.name,
+        count,
+        told,
+    )
 
 
 def _annotators(path: Path, number: int, record: dict[str, Any]) -> tuple[Verdict, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pandalm_eval.errors import InputError, listing
+from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Judgment, Protocol, RunName, read_judgments
 from pandalm_eval.metrics import summarise
 from pandalm_eval.pairs import read_records
@@ -214,16 +214,14 @@ def _told_apart(runs: Sequence[Run]) -> list[Run]:
 
 
 def common_judgments(first: Run, second: Run) -> list[tuple[Judgment, Judgment]]:
-    """Judgments of both runs on the same pairs, matched by id, in pair order.
+    """Judgments of both runs on the same pairs, in pair order.
 
-    Raises:
-        InputError: an id stands for different texts in the two runs.
+    Matched by id and text hash: an id alone may stand for another pair in another set.
     """
-    others = {judgment.id: judgment for judgment in second.judgments or ()}
-    pairs = [(j, others[j.id]) for j in first.judgments or () if j.id in others]
-    if wrong := [j.id for j, other in pairs if j.text_hash != other.text_hash]:
-        raise InputError(
-            f"{first.path} and {second.path}: id {listing(wrong)} stands for different texts; "
-            "these are not the same pair set."
-        )
+    others = {(judgment.id, judgment.text_hash): judgment for judgment in second.judgments or ()}
+    pairs = [
+        (judgment, others[key])
+        for judgment in first.judgments or ()
+        if (key := (judgment.id, judgment.text_hash)) in others
+    ]
     return sorted(pairs, key=lambda pair: pair[0].index)

@@ -236,7 +236,7 @@ def test_config_is_checked_like_flags(
     if told:
         told = {"model": "rule", "model_args": {"name": "tie"}, "tasks": ["pandalm_human"]} | told
     if told and "output_path" in told:
-        told["output_path"] = str(write("in the way"))
+        told["output_path"] = str(write("in the way", "file"))
     got, said = failure(capsys, "run", "--config", write(told, "run.yaml"))
     assert (got, message in said) == (code, True), said
 
@@ -306,6 +306,16 @@ def test_folder_of_the_user_is_included_too(
     assert done.returncode == 0, done.stderr
     assert "|pandalm-mine " in done.stdout
     assert "|pandalm_human_single" in done.stdout
+
+
+def test_our_folder_may_be_included_twice() -> None:
+    from lm_eval.tasks import TaskManager
+
+    own = str(tasks_folder.tasks_folder())
+    found = TaskManager(include_path=[own, own], include_defaults=False)
+    names = found.match_tasks(["pandalm_*"])
+    assert len(names) == len(set(names))
+    assert "pandalm_human" in names
 
 
 # The other verbs -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from conftest import Write
 from lm_eval.api.instance import Instance
 from lm_eval.tasks import TaskManager
 
-from pandalm_eval import models
+from pandalm_eval import backends, models
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.metrics import keys_for
@@ -425,8 +425,15 @@ HUMAN = "pandalm_human"
     ],
 )
 def test_usage_errors(
-    small_data: Path, write: Write, task: str, metadata: dict[str, Any], message: str
+    small_data: Path,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    metadata: dict[str, Any],
+    message: str,
 ) -> None:
+    # Whatever judges other tests of this process have left alive.
+    monkeypatch.setattr(backends, "hf_judge_is_live", lambda: False)
     metadata = {"data_dir": str(small_data)} | metadata
     if metadata.get("pairs"):
         metadata["pairs"] = str(write(_pairs()))

@@ -168,16 +168,13 @@ def published_rows() -> list[Row]:
 
 
 def _agreements(runs: Sequence[Run]) -> list[Row]:
-    rows = []
-    for i, first in enumerate(runs):
-        for second in runs[i + 1 :]:
-            if first.name.task.split("_")[:2] != second.name.task.split("_")[:2]:
-                continue
-            if first.name.gold_source == second.name.gold_source and (
-                common := common_judgments(first, second)
-            ):
-                rows.append(_agreement(_label(first), _label(second), common))
-    return rows
+    """Every two runs that judged the same pairs against the same gold."""
+    return [
+        _agreement(_label(first), _label(second), common)
+        for first, second in itertools.combinations(runs, 2)
+        if first.name.gold_source == second.name.gold_source
+        and (common := common_judgments(first, second))
+    ]
 
 
 def _label(run: Run) -> str:
