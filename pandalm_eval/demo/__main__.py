@@ -58,9 +58,11 @@ def main(folder: Path) -> int:
     print(
         f"""
 How to read it: accuracy is agreement with our own labels of these 60 pairs (30 prompts; intervals
-are 95%, by prompt). {JUDGE} is a weak judge: a model of this size that was never trained to judge
-mostly names one position whatever it is shown (see "first position" and "consistency"), and its
-interval overlaps the trivial rules. The demo shows that everything works, not that this judge does.
+are 95%, by prompt). {JUDGE} is a weak judge. It was never trained to judge: asked for a verdict it
+mostly writes prose, and text without a verdict is invalid, which counts as wrong ("invalid"). The
+log-probability protocol makes it weigh the three verdicts instead; see how often the same verdict
+survives the swap ("consistency"), and compare with the rules, which read nothing. The demo shows
+that everything works, not that this judge does.
 
 Files: {folder.resolve()} (results_*.json, samples_*.jsonl)
 Next, the PandaLM test set (999 pairs with human labels; needs the network once):
