@@ -1,9 +1,9 @@
 """What a pair costs: upstream's way against `pandalm_human_verdict`, same model, same run.
 
 Upstream's way is one reading a pair: batch 1, 4 beams, early stopping, repetition penalty 1.2, up
-to 512 new tokens. Ours reads both orders and stops once the verdict stands. Both go through
-`hf-judge`, and the two take turns pair by pair, so that a machine whose speed drifts slows both.
-Prints Markdown; the ratio is upstream's seconds by ours.
+to 512 new tokens. Ours reads both orders in batches and stops once the verdict stands. Both go
+through `hf-judge`. Ours is measured before and after upstream's, so that a machine whose speed
+drifts shows it. Prints Markdown; the ratio is upstream's seconds by the mean of ours.
 
     python benchmarks/upstream_way.py --pairs 8 --model_args pretrained=FOLDER,dtype=float32
 """
@@ -33,8 +33,8 @@ from pandalm_eval.settings import Decoding, Settings
 from pandalm_eval.task import generation_arguments
 
 WAYS = {
-    "upstream's way": (Protocol.SINGLE, Decoding.UPSTREAM),
-    "pandalm_human_verdict": (Protocol.VERDICT, Decoding.GREEDY),
+    "upstream": (Protocol.SINGLE, Decoding.UPSTREAM),
+    "ours": (Protocol.VERDICT, Decoding.GREEDY),
 }
 
 
@@ -66,34 +66,36 @@ def main() -> int:
     if options.model_args is None:
         gguf = small_judge()
         options.model_args = f"pretrained={gguf.parent},gguf_file={gguf.name},dtype=float32"
-    judge = HFJudge(**simple_parse_args_string(options.model_args), batch_size=1)
+    judge = HFJudge(**simple_parse_args_string(options.model_args), batch_size="auto")
     pairs = read_test_set(options.file) if options.file else read_pairs(PAIRS)
     pairs = pairs[:: max(1, len(pairs) // options.pairs)][: options.pairs]
-    timed(judge, requests(pairs[0], *WAYS["pandalm_human_verdict"]))  # warm-up
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
-    tokens: dict[str, list[int]] = {way: [] for way in WAYS}
-    for pair in pairs:
-        for way, (protocol, decoding) in WAYS.items():
-            spent, new = timed(judge, requests(pair, protocol, decoding))
-            seconds[way].append(spent)
-            tokens[way].append(new)
-            print(f"pair {pair.id}: {way} {spent:.2f} s, {new} new tokens", file=sys.stderr)
+
+    def ours() -> tuple[float, int]:
+        return timed(judge, [r for pair in pairs for r in requests(pair, *WAYS["ours"])])
+
+    timed(judge, requests(pairs[0], *WAYS["ours"]))  # warm-up
+    before = ours()
+    upstream = [timed(judge, requests(pair, *WAYS["upstream"])) for pair in pairs]
+    after = ours()
     print(
         f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"transformers {transformers.__version__}, {judge.model.dtype}, batch 1, "
-        f"{len(pairs)} pairs\n\n"
-        "| way | readings a pair | median s a pair | total s | new tokens a pair |\n"
-        "| --- | --- | --- | --- | --- |"
+        f"transformers {transformers.__version__}, {judge.model.dtype}, {len(pairs)} pairs\n\n"
+        "| way | readings a pair | s a pair | new tokens a pair |\n| --- | --- | --- | --- |"
     )
-    for way, (protocol, _) in WAYS.items():
-        median, total = statistics.median(seconds[way]), sum(seconds[way])
-        mean = statistics.mean(tokens[way])
-        print(f"| {way} | {protocol.orders} | {median:.2f} | {total:.1f} | {mean:.1f} |")
-    slow, fast = seconds.values()
-    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
+    slow = sum(seconds for seconds, _ in upstream)
+    tokens = sum(new for _, new in upstream)
+    rows = [
+        ("upstream's way", 1, slow, tokens),
+        ("pandalm_human_verdict, before", 2, *before),
+        ("pandalm_human_verdict, after", 2, *after),
+    ]
+    for way, readings, seconds, new in rows:
+        print(f"| {way} | {readings} | {seconds / len(pairs):.2f} | {new / len(pairs):.1f} |")
+    single = [seconds for seconds, _ in upstream]
+    ratio = slow / ((before[0] + after[0]) / 2)
     print(
-        f"\nRatio upstream's / ours: {sum(slow) / sum(fast):.1f} of the totals; median pair "
-        f"{statistics.median(ratios):.1f}, from {min(ratios):.1f} to {max(ratios):.1f}"
+        f"\nRatio upstream's / ours: {ratio:.1f}. Upstream's pairs took {min(single):.1f} to "
+        f"{max(single):.1f} s, median {statistics.median(single):.1f} s."
     )
     return 0
 
