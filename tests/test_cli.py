@@ -261,6 +261,19 @@ def test_mixed_metadata(argv: list[str], refused: bool) -> None:
         refuse_mixed_metadata(argv)
 
 
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--tasks", "pandalm_humn"], "Tasks not found: pandalm_humn. `pandalm-eval tasks` lists"),
+        ([], "Please verify the task names. Add --tasks NAME"),
+        (["--tasks", "pandalm_human", "--log_samples"], "The samples need a folder."),
+    ],
+)
+def test_slips_that_the_harness_finds(argv: list[str], message: str, capsys: Capture) -> None:
+    assert main(["run", "--model", "rule", "--model_args", "name=tie", *argv]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_missing_data(tmp_path: Path) -> None:
     done = command(*RUN, "--metadata", f"data_dir={tmp_path}")
     assert done.returncode == 1

@@ -39,9 +39,23 @@ def main(arguments: argparse.Namespace) -> int:
     _include_tasks(parsed)
     if parsed.__dict__.get("tasks") is not None:
         refuse_early(parsed)
-    with _store_in_place_of_harness_cache(parsed):
-        parsed.func(parsed)
+    try:
+        with _store_in_place_of_harness_cache(parsed):
+            parsed.func(parsed)
+    except ValueError as error:
+        for beginning, advice in _HARNESS_USAGE.items():
+            if str(error).startswith(beginning):
+                raise UsageError(f"{str(error).rstrip('.')}. {advice}") from None
+        raise
     return 0
+
+
+_HARNESS_USAGE = {
+    "Tasks not found": "`pandalm-eval tasks` lists ours, `lm_eval ls tasks` the harness's.",
+    "No tasks specified": "Add --tasks NAME; `pandalm-eval tasks` lists ours.",
+    "Specify --output_path": "The samples need a folder.",
+}
+"""How the harness begins what is a user's slip of the flags, and what to do about it."""
 
 
 def _rename(parser: argparse.ArgumentParser) -> None:
