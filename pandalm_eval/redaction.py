@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pandalm_eval import __version__
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import write_judgments
 from pandalm_eval.results import is_ours, read_results, read_runs
@@ -64,7 +63,10 @@ def _manifest(data: Mapping[str, Any], task: str) -> dict[str, Any]:
     kept["config"] = {k: data["config"][k] for k in _KEPT_CONFIG if k in data["config"]}
     kept["settings"] = {
         key: _without_folders(metadata.get(key))
-        for key in ("protocol", "prompt", "decoding", "gold", "left_out", "version")
+        for key in (
+            *("protocol", "prompt", "decoding", "gold", "left_out"),
+            *("version", "pandalm_eval_version"),
+        )
     }
     arguments = data["config"].get("model_args") or {}
     if isinstance(arguments, Mapping):
@@ -73,7 +75,6 @@ def _manifest(data: Mapping[str, Any], task: str) -> dict[str, Any]:
             for key, value in arguments.items()
             if not re.search(r"key|token$|secret|password|header", key, re.IGNORECASE)
         }
-    kept["pandalm_eval_version"] = __version__
     return kept
 
 

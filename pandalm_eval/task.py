@@ -20,7 +20,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
 
-from pandalm_eval import backends
+from pandalm_eval import __version__, backends
 from pandalm_eval.context import Context, splits_prompt
 from pandalm_eval.data import locate
 from pandalm_eval.errors import InputError, UsageError
@@ -81,6 +81,7 @@ class PairwiseJudge(ConfigurableTask):
             "prompt": self.settings.prompt.value,
             "decoding": self.settings.decoding.value,
             "gold": self.settings.gold,
+            "pandalm_eval_version": __version__,
         }
         scores = self.settings.protocol is Protocol.LOGPROB
         given |= {
