@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
-from pandalm_eval.judgments import Judgment, Protocol, Reading
+from pandalm_eval.judgments import Judgment, Protocol
 from pandalm_eval.statistics import (
     Floats,
     bootstrap_sums,
@@ -265,11 +264,3 @@ def summarise(judgments: Sequence[Judgment], protocol: Protocol) -> dict[str, fl
 def printable(value: float) -> float | str:
     """The value, or `N/A` where it is undefined: results files never hold NaN."""
     return UNDEFINED if math.isnan(value) else value
-
-
-def verdict_codes(verdicts: Sequence[Verdict]) -> npt.NDArray[np.intp]:
-    """0 first, 1 second, 2 tie, 3 invalid."""
-    return np.array([_CODES[verdict] for verdict in verdicts], dtype=np.intp)
-
-
-__all__ = ["METRICS", "Metric", "Reading", "keys_for", "metrics_for", "printable", "summarise"]
