@@ -44,7 +44,12 @@ def requests(pair: Pair, protocol: Protocol, decoding: Decoding) -> list[Instanc
     fields = Fields.clean(pair.instruction, pair.input, pair.response1, pair.response2)
     prompts = [render(PromptStyle.PANDALM, f) for f in (fields, fields.swapped())]
     return [
-        Instance("generate_until", {"id": pair.id}, (prompt, generation_arguments(settings)), i)
+        Instance(
+            "generate_until",
+            {"id": pair.id},
+            (prompt, generation_arguments(settings, settles=True)),
+            i,
+        )
         for i, prompt in enumerate(prompts[: protocol.orders])
     ]
 

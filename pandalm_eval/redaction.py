@@ -65,7 +65,7 @@ def _manifest(data: Mapping[str, Any], task: str) -> dict[str, Any]:
         key: _without_folders(metadata.get(key))
         for key in (
             *("protocol", "prompt", "decoding", "gold", "left_out"),
-            *("version", "pandalm_eval_version"),
+            *("version", "pandalm_eval_version", "pandalm_eval_commit"),
         )
     }
     arguments = data["config"].get("model_args") or {}

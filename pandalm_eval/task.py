@@ -40,6 +40,7 @@ from pandalm_eval.prompts import Fields, PromptStyle, render
 from pandalm_eval.readings import judge
 from pandalm_eval.settings import GPT, HUMAN, Decoding, Settings
 from pandalm_eval.verdicts import LABELS, TARGETS
+from pandalm_eval.version import commit
 
 _log = logging.getLogger(__name__)
 
@@ -82,11 +83,15 @@ class PairwiseJudge(ConfigurableTask):
             "decoding": self.settings.decoding.value,
             "gold": self.settings.gold,
             "pandalm_eval_version": __version__,
+            "pandalm_eval_commit": commit(),
         }
         scores = self.settings.protocol is Protocol.LOGPROB
+        settles = backends.hf_judge_is_live() and self._thinking_end is None
         given |= {
             "output_type": "loglikelihood" if scores else "generate_until",
-            "generation_kwargs": None if scores else generation_arguments(self.settings),
+            "generation_kwargs": None
+            if scores
+            else generation_arguments(self.settings, settles=settles),
             "test_split": "test",
             "num_fewshot": 0,  # upstream's template has no examples; 0 here overrides --num_fewshot
         }
@@ -384,14 +389,19 @@ class _Figures:
         return printable(self._values[key])
 
 
-def generation_arguments(settings: Settings) -> dict[str, Any]:
-    """What the backend is asked for: greedy and neutral, or upstream's own."""
+def generation_arguments(settings: Settings, *, settles: bool = False) -> dict[str, Any]:
+    """What the backend is asked for: greedy and neutral, or upstream's own.
+
+    `settles`: whether it can stop once the first line can no longer become a verdict.
+    """
     stops = ["\n"] if settings.protocol is Protocol.VERDICT else []
     arguments = {
         "until": stops,
         "max_gen_toks": _NEW_TOKENS[settings.protocol],
         "do_sample": False,
     }
+    if settles and settings.protocol is Protocol.VERDICT:
+        arguments["until_settled"] = True
     return arguments | (_UPSTREAM if settings.decoding is Decoding.UPSTREAM else {})
 
 

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+import regex
+
 from pandalm_eval.models.text import Finish
 
 
@@ -101,6 +103,11 @@ _VERDICT_LINE = re.compile(
 _LONGEST_LINE = 80  # anything longer is prose, and no food for a backtracking pattern
 _SECTION = re.compile(r"\s*#{2,}\s*(?:reason|reference)\b", re.IGNORECASE)
 
+# The same, with what may stand behind the verdict on its line.
+_VERDICT_BEGUN = regex.compile(
+    f"(?:{_VERDICT_LINE.pattern})(?:{_SECTION.pattern}.*)?", regex.IGNORECASE
+)
+
 _BY_TEXT = {"1": Verdict.FIRST, "2": Verdict.SECOND, "tie": Verdict.TIE}
 
 
@@ -146,3 +153,17 @@ def parse_verdict(
     if match is None:
         return Parsed(Verdict.INVALID, cut_off or Invalid.NO_VERDICT)
     return Parsed(_BY_TEXT[match["verdict"].lower()])
+
+
+def is_settled(text: str) -> bool:
+    """Whether no more text on its first line can make a verdict of what a judge has begun to write.
+
+    Only for judges without end-of-thinking markers, after which anything could follow.
+
+    >>> [is_settled(text) for text in ("", "Response", "1", "1.", "1. The", "The")]
+    [False, False, False, False, True, True]
+    """
+    begun = _SPECIAL.sub("", text).lstrip()
+    if {"<", "["} & set(begun) or len(begun) > _LONGEST_LINE:  # perhaps half a special token
+        return False
+    return _VERDICT_BEGUN.fullmatch(begun, partial=True) is None

@@ -41,6 +41,7 @@ from pandalm_eval.models._engine import Reading
 from pandalm_eval.models._tokens import Encoder
 from pandalm_eval.models.hf_judge import HFJudge
 from pandalm_eval.models.text import JudgeText
+from pandalm_eval.verdicts import is_settled, parse_verdict
 
 BUDGET = 24
 GREEDY: dict[str, Any] = {"do_sample": False}
@@ -266,6 +267,30 @@ def test_rows_stop_separately_on_their_new_text_only(folders: dict[str, Path]) -
     assert texts[1].new_tokens is not None
     assert texts[1].new_tokens < BUDGET
     assert {"length", "stop"} == {text.finish for text in texts}
+
+
+def test_a_row_stops_where_its_first_line_can_be_no_verdict(folders: dict[str, Path]) -> None:
+    folder = folders["merged"]
+    whole = plain(folder, PROMPTS)
+    texts = generate(judge(folder, batch_size=4), PROMPTS, until_settled=True)
+    for text, full in zip(texts, whole, strict=True):
+        assert full.startswith(text)
+        assert parse_verdict(text).verdict == parse_verdict(full).verdict
+        assert is_settled(text) == (text != full)
+        assert text.finish == ("length" if text == full else "stop")
+    assert any(text.new_tokens < 5 for text in texts if text.new_tokens)
+
+
+def test_a_judge_with_a_token_that_ends_its_thoughts_is_not_stopped(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "thinker"
+    shutil.copytree(folders["merged"], folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["</think>"])
+    tokenizer.save_pretrained(folder)
+    texts = generate(judge(folder), PROMPTS[:2], until_settled=True)
+    assert texts == plain(folders["merged"], PROMPTS[:2])
 
 
 def test_stop_strings_end_no_beam(folders: dict[str, Path]) -> None:
@@ -624,14 +649,14 @@ def test_an_adapter_gives_what_plain_peft_gives(folders: dict[str, Path], tmp_pa
 
 def readings(*lengths: int, new: int = 8) -> list[Reading]:
     decoding = Decoding(until=(), max_new_tokens=new, arguments=(("num_beams", 1),))
-    return [Reading(place, [0] * length, decoding) for place, length in enumerate(lengths)]
+    return [Reading(place, [place] * length, decoding) for place, length in enumerate(lengths)]
 
 
 @pytest.mark.parametrize(
     ("rows", "lengths", "expected"),
     [
         (2, [5, 9, 7], [[9, 7], [5]]),
-        (None, [100, 90, 80, 70, 60], [[100, 90, 80], [70, 60]]),  # 70 < 0.75 · 100
+        (None, [49, 60, 100], [[100, 60], [49]]),  # 49 < 0.5 · 100
         (None, [10] * 5, [[10] * 3, [10] * 2]),  # at most three rows
         (None, [TOKENS_PER_BATCH // 2 - 8] * 3, [[TOKENS_PER_BATCH // 2 - 8] * 2, [8184]]),
         (None, [TOKENS_PER_BATCH * 2], [[TOKENS_PER_BATCH * 2]]),

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pandalm_eval.prompts import target
-from pandalm_eval.verdicts import LABELS, TARGETS, THINKING_ENDS, Invalid, Verdict, parse_verdict
+from pandalm_eval.verdicts import (
+    LABELS,
+    TARGETS,
+    THINKING_ENDS,
+    Invalid,
+    Verdict,
+    is_settled,
+    parse_verdict,
+)
 
 FIRST, SECOND, TIE = LABELS
 EMPTY, PROSE, LENGTH = Invalid.EMPTY, Invalid.NO_VERDICT, Invalid.LENGTH
@@ -224,6 +232,30 @@ def test_prose_is_no_verdict(words: list[str], rest: list[str]) -> None:
 @given(verdict=st.sampled_from(LABELS), reason=HOSTILE, reference=HOSTILE)
 def test_target_parses_back(verdict: Verdict, reason: str, reference: str) -> None:
     assert parse_verdict(target(verdict, reason, reference)).verdict is verdict
+
+
+@given(begun=HOSTILE, rest=HOSTILE)
+def test_what_is_settled_becomes_no_verdict(begun: str, rest: str) -> None:
+    """A line that is settled gives no verdict, however a judge without thoughts goes on."""
+    whole = begun + rest.replace("\n", " ")
+    if is_settled(begun) and not any(end.lower() in whole.lower() for end in THINKING_ENDS):
+        assert parse_verdict(whole).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(("text", "expected"), OUTPUTS)
+def test_what_gives_a_verdict_is_never_settled(text: str, expected: Verdict | Invalid) -> None:
+    if isinstance(expected, Verdict) and not any(
+        end.lower() in text.lower() for end in THINKING_ENDS
+    ):
+        line = text.strip().split("\n")[0]
+        assert not any(is_settled(line[:end]) for end in range(len(line) + 1))
+
+
+@pytest.mark.parametrize(
+    "text", ["The first", "10", "1. The", "1 or 2", "I think\n1", "Response 1 is", "Ties", "平"]
+)
+def test_prose_is_settled_where_it_begins(text: str) -> None:
+    assert is_settled(text)
 
 
 def test_long_text_is_read() -> None:

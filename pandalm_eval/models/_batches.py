@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol, TypeVar
 
 import torch
 
 from pandalm_eval.errors import InputError
+from pandalm_eval.models._prefill import families
 
 # batch_size=auto: tokens that one batch keeps in memory (prompts and new tokens of all rows and
 # beams). About 8 GB of keys and values for a 7B model; halved where that does not fit.
 TOKENS_PER_BATCH = 16_384
-SHORTEST_SHARE = 0.75
+SHORTEST_SHARE = 0.5
 
 
 class Sized(Protocol):
@@ -37,9 +39,14 @@ class Batching:
     most_rows: int
 
     def split(self, work: list[Work]) -> Iterator[list[Work]]:
-        """Yield batches of about equal lengths; the longest first, as it is what may not fit."""
+        """Yield batches of about equal lengths; the longest first, as it is what may not fit.
+
+        Prompts that begin alike stay together.
+        """
+        alike = [[work[place] for place in family] for family in families([w.ids for w in work])]
+        alike.sort(key=lambda family: -max(len(item.ids) for item in family))
         batch: list[Work] = []
-        for item in sorted(work, key=lambda item: -len(item.ids)):
+        for item in chain.from_iterable(alike):
             if batch and self._is_full(batch, item):
                 yield batch
                 batch = []
@@ -50,7 +57,7 @@ class Batching:
     def _is_full(self, batch: list[Work], item: Work) -> bool:
         if self.rows is not None:
             return len(batch) == self.rows
-        # A row much shorter than the first would mostly be padding, which costs as much as text.
+        # A row much shorter than the first would mostly be padding.
         if len(item.ids) < SHORTEST_SHARE * len(batch[0].ids):
             return True
         # Padded to the longest, every row takes as much as the largest.

@@ -12,13 +12,23 @@ from transformers import GenerationConfig, StoppingCriteria
 
 from pandalm_eval.errors import UsageError
 from pandalm_eval.models.text import Finish
+from pandalm_eval.verdicts import THINKING_ENDS, is_settled
 
 _BUDGETS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 _SAMPLING = {"temperature", "top_p", "top_k", "min_p", "typical_p"}
 _BEAMS = {"early_stopping", "length_penalty"}
 # Each of these is exact in a left-padded batch (see `HFJudge._generate`), which holds for
 # `repetition_penalty` because it looks at a set of tokens; n-gram penalties look at sequences.
-_KNOWN = {"until", "do_sample", "num_beams", "repetition_penalty", *_BUDGETS, *_SAMPLING, *_BEAMS}
+_KNOWN = {
+    "until",
+    "until_settled",
+    "do_sample",
+    "num_beams",
+    "repetition_penalty",
+    *_BUDGETS,
+    *_SAMPLING,
+    *_BEAMS,
+}
 
 
 @dataclass(frozen=True)
@@ -28,12 +38,14 @@ class Decoding:
     Attributes:
         until: stop strings; the text ends before the first of them.
         max_new_tokens: budget of new tokens.
+        until_settled: also stop once the first line can no longer become a verdict.
         arguments: what `GenerationConfig` gets beside the budget, as sorted pairs.
     """
 
     until: tuple[str, ...]
     max_new_tokens: int
     arguments: tuple[tuple[str, Any], ...]
+    until_settled: bool = False
 
     @classmethod
     def from_arguments(cls, given: dict[str, Any], *, default_budget: int) -> Decoding:
@@ -53,6 +65,7 @@ class Decoding:
             raise UsageError(f"hf-judge does not know the generation argument {unknown[0]}; {hint}")
         arguments = {key: value for key, value in given.items() if value is not None}
         until = arguments.pop("until", [])
+        until_settled = bool(arguments.pop("until_settled", False))
         budgets = [int(arguments.pop(name)) for name in _BUDGETS if name in arguments]
         temperature = float(arguments.get("temperature", 0))
         sample = bool(arguments.pop("do_sample", temperature > 0))
@@ -63,6 +76,7 @@ class Decoding:
             until=tuple(text for text in ([until] if isinstance(until, str) else until) if text),
             max_new_tokens=budgets[0] if budgets else default_budget,
             arguments=tuple(sorted({**arguments, "do_sample": sample, "num_beams": beams}.items())),
+            until_settled=until_settled,
         )
 
     @property
@@ -85,8 +99,8 @@ class Decoding:
         return text[: min(found)] if found else text
 
 
-class StopStrings(StoppingCriteria):
-    """Stops each row once its own new text contains a stop string.
+class RowsStop(StoppingCriteria):
+    """Stops each row once its own new text contains a stop string, or is settled where that counts.
 
     Only new tokens are read: a prompt may contain the stop string. Special tokens are kept, so a
     turn marker works as a stop string. Rows keep their place in greedy decoding and sampling; with
@@ -96,11 +110,10 @@ class StopStrings(StoppingCriteria):
         stopped: per row, the number of new tokens when it stopped, or None.
     """
 
-    def __init__(
-        self, tokenizer: Any, until: Sequence[str], *, rows: int, prompt_width: int
-    ) -> None:
+    def __init__(self, tokenizer: Any, decoding: Decoding, *, rows: int, prompt_width: int) -> None:
         self._tokenizer = tokenizer
-        self._until = until
+        self._until = decoding.until
+        self._until_settled = decoding.until_settled and not thinks_aloud(tokenizer)
         self._width = prompt_width
         self.stopped: list[int | None] = [None] * rows
 
@@ -109,10 +122,17 @@ class StopStrings(StoppingCriteria):
         for row, ids in enumerate(new):
             if self.stopped[row] is None:
                 text = self._tokenizer.decode(ids, skip_special_tokens=False)
-                if any(stop in text for stop in self._until):
+                if any(stop in text for stop in self._until) or (
+                    self._until_settled and is_settled(text)
+                ):
                     self.stopped[row] = len(ids)
         done = [count is not None for count in self.stopped]
         return torch.tensor(done, device=input_ids.device)
+
+
+def thinks_aloud(tokenizer: Any) -> bool:
+    """Whether the judge has a token that ends its thinking: a verdict may then stand behind it."""
+    return any(end in tokenizer.get_vocab() for end in THINKING_ENDS)
 
 
 def trim(ids: Sequence[int], *, eos: set[int], stopped: int | None) -> tuple[list[int], Finish]:

@@ -6,13 +6,14 @@ import contextlib
 import copy
 import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from pandalm_eval.models._decoding import Decoding, StopStrings, trim
+from pandalm_eval.models._decoding import Decoding, RowsStop, trim
+from pandalm_eval.models._prefill import Prefill
 from pandalm_eval.models.text import JudgeText
 
 Score = tuple[float, bool]
@@ -54,6 +55,7 @@ class Engine:
         self._tokenizer = tokenizer
         base = model.get_base_model() if hasattr(model, "peft_config") else model
         self._accepted = set(inspect.signature(base.forward).parameters)
+        self._prefill = Prefill(model)
         eos = base.generation_config.eos_token_id
         eos = tokenizer.eos_token_id if eos is None else eos
         self._eos: list[int] = [] if eos is None else eos if isinstance(eos, list) else [eos]
@@ -68,15 +70,17 @@ class Engine:
         input_ids, attention_mask = self._left_padded([reading.ids for reading in batch])
         width = input_ids.shape[1]
         # With beams a row is a hypothesis, not a request, and stopping one would end the others.
-        until = decoding.until if decoding.num_beams == 1 else ()
-        stops = StopStrings(self._tokenizer, until, rows=len(batch), prompt_width=width)
+        rows_last = decoding.num_beams == 1
+        past = self._read_ahead(batch) if rows_last else None
+        stops = RowsStop(self._tokenizer, decoding, rows=len(batch), prompt_width=width)
         made = self._model.generate(
             input_ids=input_ids,
             attention_mask=attention_mask,
+            past_key_values=past,
             generation_config=decoding.config(
                 eos_token_id=self._eos or None, pad_token_id=self._pad
             ),
-            stopping_criteria=[stops] if until else None,
+            stopping_criteria=[stops] if rows_last else None,
         )
         rows = made[:, width:].tolist()
         seconds = (time.perf_counter() - began) / len(batch)
@@ -88,10 +92,12 @@ class Engine:
     @torch.inference_mode()
     def score(self, batch: list[Scoring]) -> list[dict[tuple[int, ...], Score]]:
         """Score every continuation of every prompt; one pass over the prompts, last logits only."""
+        past = self._read_ahead(batch)
         input_ids, mask = self._left_padded([scoring.ids for scoring in batch])
         longer = [[ids for ids in scoring.continuations if len(ids) > 1] for scoring in batch]
         rounds = max(map(len, longer))
-        output = self._forward(input_ids, mask, keep=1, use_cache=rounds > 0)
+        left = input_ids if past is None else input_ids[:, -1:]
+        output = self._forward(left, mask, keep=1, use_cache=rounds > 0, past_key_values=past)
         first = torch.log_softmax(output.logits[:, -1:].float(), dim=-1)
         found = [
             {ids: _read(first[row], ids[:1]) for ids in scoring.continuations}
@@ -132,13 +138,27 @@ class Engine:
             new_tokens=len(ids),
         )
 
+    def _read_ahead(self, batch: Sequence[Reading | Scoring]) -> Any:
+        """Return keys and values of all but the last token of each prompt.
+
+        None where the model shall read them itself: a single prompt, which then is plain to the
+        bit, and a model that cannot.
+        """
+        prompts = [one.ids[:-1] for one in batch]
+        if len(prompts) == 1 or not all(prompts) or not self._prefill.works:
+            return None
+        return self._prefill(prompts)
+
+    def _optional(self, **arguments: Any) -> dict[str, Any]:
+        """Return the arguments that this model takes."""
+        return {key: value for key, value in arguments.items() if key in self._accepted}
+
     def _forward(
         self, input_ids: torch.Tensor, mask: torch.Tensor, *, keep: int, **arguments: Any
     ) -> Any:
         """Run the model on (rows, new) ids; `mask` is (rows, all so far)."""
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
-        optional = {"position_ids": positions, "logits_to_keep": keep}
-        arguments |= {key: value for key, value in optional.items() if key in self._accepted}
+        arguments |= self._optional(position_ids=positions, logits_to_keep=keep)
         return self._model(input_ids=input_ids, attention_mask=mask, **arguments)
 
     def _left_padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
