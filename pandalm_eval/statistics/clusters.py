@@ -14,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.intp]
+"""Numbers of clusters or candidates: 0, 1, 2, …"""
+Truths = npt.NDArray[np.bool_]
 Metric = Callable[[Floats], Floats]
 """Maps sums of shape (..., k) to values of shape (...); NaN where the value is undefined."""
 

@@ -11,8 +11,8 @@ import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pandalm_eval import statistics
-from pandalm_eval.statistics import (
+from pandalm_eval.statistics import clusters
+from pandalm_eval.statistics.clusters import (
     DRAWS,
     Floats,
     bootstrap_sums,
@@ -141,7 +141,7 @@ def test_draws_are_seeded() -> None:
 def test_chunks_do_not_change_the_draws(cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sums = np.arange(20.0).reshape(10, 2)
     whole = np.concatenate(list(bootstrap_sums(sums, draws=1000)))
-    monkeypatch.setattr(statistics, "_CELLS", cells)
+    monkeypatch.setattr(clusters, "_CELLS", cells)
     chunks = list(bootstrap_sums(sums, draws=1000))
     assert len(chunks) == math.ceil(1000 / max(1, cells // 10))
     assert (np.concatenate(chunks) == whole).all()  # whole numbers: no rounding
