@@ -27,10 +27,10 @@ from pandalm_eval.demo.__main__ import PAIRS, small_judge
 from pandalm_eval.human import read_test_set
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.models.hf_judge import HFJudge
+from pandalm_eval.order_requests import generation_arguments
 from pandalm_eval.pairs import Pair, read_pairs
 from pandalm_eval.prompts import Fields, PromptStyle, render
 from pandalm_eval.settings import Decoding, Settings
-from pandalm_eval.task import generation_arguments
 
 WAYS = {
     "upstream": (Protocol.SINGLE, Decoding.UPSTREAM),

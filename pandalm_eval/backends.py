@@ -16,7 +16,7 @@ UPSTREAM_NEEDS_HF_JUDGE = (
 
 NULL_ANSWER = os.environ.get("LMEVAL_MODEL_NONE_ANSWER_PLACEHOLDER") or None
 """What the harness's API backends write where the server returned no content; by default an empty
-text, which is invalid anyway."""
+text, which is invalid anyway. Under our command `failures.py` sees to it before."""
 
 
 def hf_judge_is_live() -> bool:

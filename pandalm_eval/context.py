@@ -60,6 +60,15 @@ class Context:
             return estimate_tokens(prompt)
         return len(self.tokenizer(prompt)["input_ids"])
 
+    def used_up(self, text: str, budget: int) -> bool:
+        """Whether a text is as long as the new-token budget, so that it was probably cut off.
+
+        For backends that do not say why they ended. False where no tokenizer can be had.
+        """
+        if len(text) < budget or not self.is_limited or self.tokenizer is None:
+            return False
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"]) >= budget
+
     @cached_property
     def tokenizer(self) -> Any | None:
         """The judge's tokenizer (transformers), None where it cannot be had."""

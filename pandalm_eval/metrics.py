@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from pandalm_eval.judgments import Judgment, Protocol
-from pandalm_eval.statistics import (
+from pandalm_eval.statistics.clusters import (
     Floats,
     bootstrap_sums,
     cluster_sums,
@@ -231,19 +231,24 @@ def sums_by_cluster(judgments: Sequence[Judgment]) -> Floats:
     return cluster_sums(columns, np.array(clusters, dtype=np.intp))
 
 
-def summarise(judgments: Sequence[Judgment], protocol: Protocol) -> dict[str, float]:
+def summarise(
+    judgments: Sequence[Judgment], protocol: Protocol, *, gold: bool | None = None
+) -> dict[str, float]:
     """Every key with its value: metric, `_stderr`, `_ci_low`, `_ci_high`, and counts.
 
     Args:
         judgments: at least one, in any order: they are sorted by index, so that ranks and limits
-            cannot change a digit. Gold is on all of them or on none.
+            cannot change a digit.
+        gold: whether they are compared with gold, which then is on all of them; by default where
+            the first has one.
 
     Returns:
         {key: value}; NaN where the data leaves a value undefined.
     """
     ordered = sorted(judgments, key=lambda judgment: judgment.index)
     sums = sums_by_cluster(ordered)
-    metrics = metrics_for(protocol, gold=ordered[0].gold is not None)
+    with_gold = ordered[0].gold is not None if gold is None else gold
+    metrics = metrics_for(protocol, gold=with_gold)
     total = sums.sum(axis=0)
     draws: dict[str, list[Floats]] = {metric.key: [] for metric in metrics}
     if len(sums) > 1:

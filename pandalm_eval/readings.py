@@ -13,6 +13,18 @@ from typing import Any
 from pandalm_eval.judgments import Judgment, Protocol, Reading, read_logprobs
 
 
+def judge_sample(sample: Mapping[str, Any], protocol: Protocol) -> Judgment:
+    """The judgment of a line of a samples file.
+
+    A candidate's run (`pandalm-winrate`) has the pair that its judge read beside its answer.
+    """
+    results = sample["filtered_resps"]
+    told = json.loads(results[0])
+    if "pair" in told:
+        return judge(told["pair"], protocol, told["readings"])
+    return judge(sample["doc"], protocol, results)
+
+
 def judge(doc: Mapping[str, Any], protocol: Protocol, results: Sequence[str]) -> Judgment:
     """The judgment of a document by its filtered responses (JSON texts, see `task.py`)."""
     return Judgment.of(doc, protocol, list(_readings(protocol, list(map(json.loads, results)))))

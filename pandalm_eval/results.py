@@ -79,7 +79,7 @@ def _from_judgments(path: Path) -> Run:
 
 
 def _from_samples(path: Path) -> list[Run]:
-    results = _results_beside(path)
+    results = results_beside(path)
     task = _SAMPLES.fullmatch(path.name)
     return [run for run in _from_results(results) if task and run.name.task == task["task"]]
 
@@ -87,7 +87,7 @@ def _from_samples(path: Path) -> list[Run]:
 _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT.+)\.jsonl")
 
 
-def _results_beside(samples: Path) -> Path:
+def results_beside(samples: Path) -> Path:
     match = _SAMPLES.fullmatch(samples.name)
     beside = samples.with_name(f"results_{match['time']}.json") if match else samples
     if match is None or not beside.is_file():
@@ -142,7 +142,7 @@ def run_name(data: Mapping[str, Any], task: str) -> RunName:
     metadata = data["configs"][task]["metadata"]
     return RunName(
         task=task,
-        judge=judge_name(data["config"]),
+        judge=judge_name(metadata.get("judge") or data["config"]),
         protocol=Protocol(metadata["protocol"]),
         prompt=str(metadata["prompt"]),
         decoding=str(metadata["decoding"]),
@@ -180,12 +180,12 @@ def judgments_of_samples(path: Path, protocol: Protocol) -> list[Judgment]:
     Raises:
         InputError: not samples of a pairwise-judge task; names the line.
     """
-    from pandalm_eval.readings import judge
+    from pandalm_eval.readings import judge_sample
 
     judgments = []
     for number, sample in enumerate(read_records(path), start=1):
         try:
-            judgments.append(judge(sample["doc"], protocol, sample["filtered_resps"]))
+            judgments.append(judge_sample(sample, protocol))
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise InputError(
                 f"{path}: line {number} is no sample of a pairwise-judge task ({error!r})."

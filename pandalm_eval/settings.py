@@ -38,6 +38,15 @@ _MODEL_ARGUMENTS = frozenset(
 )
 
 
+class Join(StrEnum):
+    """What to do with prompts that not every candidate has answered."""
+
+    EXACT = "exact"
+    """Refuse."""
+    INTERSECTION = "intersection"
+    """Leave them out, and say how many."""
+
+
 class Decoding(StrEnum):
     """How the judge's text is generated."""
 
@@ -60,6 +69,12 @@ class Settings:
         gold: `human`, `gpt-3.5-turbo` or a file's path.
         data_dir: data folder, None for the default.
         pairs: pair file of `pandalm-pairs`.
+        instructions: file of prompts to answer, None for the PandaLM test set's.
+        responses, baseline: response files as given (`responses.read_candidates`); a baseline may
+            also be the name of a candidate.
+        judge: {model, model_args} of the judge of a candidate's run.
+        labels: file of human labels.
+        join: `exact` or `intersection`.
     """
 
     protocol: Protocol
@@ -68,6 +83,12 @@ class Settings:
     gold: str
     data_dir: str | None
     pairs: str | None
+    instructions: str | None = None
+    responses: Any = None
+    baseline: Any = None
+    judge: Any = None
+    labels: str | None = None
+    join: Join = Join.EXACT
 
     @classmethod
     def read(
@@ -98,6 +119,12 @@ class Settings:
             gold=_text("gold", metadata.get("gold")) or HUMAN,
             data_dir=_text("data_dir", metadata.get("data_dir")),
             pairs=_text("pairs", metadata.get("pairs")),
+            instructions=_text("instructions", metadata.get("instructions")),
+            responses=metadata.get("responses"),
+            baseline=metadata.get("baseline"),
+            judge=metadata.get("judge"),
+            labels=_text("labels", metadata.get("labels")),
+            join=_choice(Join, "join", metadata.get("join", Join.EXACT)),
         )
         if asked is Protocol.LOGPROB and settings.decoding is Decoding.UPSTREAM:
             raise UsageError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,32 +22,22 @@ from lm_eval.api.metrics import mean
 from lm_eval.api.task import ConfigurableTask
 
 from pandalm_eval import __version__, backends
-from pandalm_eval.context import Context, splits_prompt
+from pandalm_eval.context import Context
 from pandalm_eval.data import locate
-from pandalm_eval.errors import InputError, UsageError
-from pandalm_eval.fitting import fit
+from pandalm_eval.errors import UsageError
+from pandalm_eval.figures import Figures, agreement_figures
 from pandalm_eval.gold import GPT_LABELS, with_gold
 from pandalm_eval.human import TEST_SET, read_test_set
-from pandalm_eval.judgments import Judgment, Protocol, Reading, read_text
-from pandalm_eval.metrics import (
-    SUFFIXES,
-    keys_for,
-    metrics_for,
-    printable,
-    summarise,
-)
+from pandalm_eval.judgments import Protocol, Reading, read_text
+from pandalm_eval.order_requests import BuildPrompt, OrderRequests, fields_of, generation_arguments
 from pandalm_eval.pairs import Pair, read_pairs
-from pandalm_eval.prompts import Fields, PromptStyle, render
+from pandalm_eval.prompts import PromptStyle, render
 from pandalm_eval.readings import judge
 from pandalm_eval.settings import GPT, HUMAN, Decoding, Settings
 from pandalm_eval.verdicts import LABELS, TARGETS
 from pandalm_eval.version import commit
 
 _log = logging.getLogger(__name__)
-
-_UPSTREAM = {"num_beams": 4, "early_stopping": True, "repetition_penalty": 1.2}
-_NEW_TOKENS = {Protocol.FULL: 512, Protocol.SINGLE: 512, Protocol.VERDICT: 8}
-_SCORED_TOKENS = 8  # room for the longest verdict in the log-probability protocol
 
 LOADED: dict[str, frozenset[str]] = {}
 """Ids of the whole pair set by task name: a recorded judge checks its file against it, whatever
@@ -76,6 +67,7 @@ class PairwiseJudge(ConfigurableTask):
             fixed=bool(self._source.get("fixed", False)),
         )
         self._context = Context(metadata)
+        self._orders = OrderRequests(given["task"], self.settings, self._context)
         self._thinking_end = metadata.get("think_end_token")
         given["metadata"] = metadata | {
             "protocol": self.settings.protocol.value,
@@ -109,17 +101,8 @@ class PairwiseJudge(ConfigurableTask):
         task = str(self.config.task)
         whole = self._read_pairs()
         LOADED[task] = frozenset(pair.id for pair in whole)
-        pairs, left_out = _labelled(whole)
-        if left_out:
-            _log.warning(
-                "%s: %d of %d pairs have no label under gold=%s and are left out.",
-                task,
-                left_out,
-                left_out + len(pairs),
-                self.settings.gold,
-            )
-        self.config.metadata["left_out"] = left_out
-        self.has_gold = pairs[0].gold is not None
+        pairs = self._choose(whole)
+        self.config.metadata["left_out"] = len(whole) - len(pairs)
         documents = [document(index, pair) for index, pair in enumerate(pairs)]
         self.dataset = {"test": datasets.Dataset.from_list(documents)}
 
@@ -149,6 +132,20 @@ class PairwiseJudge(ConfigurableTask):
         if not path.exists():
             raise UsageError(f"unknown gold {settings.gold!r}; known are {HUMAN}, {GPT} or a file.")
         return with_gold(pairs, path)
+
+    def _choose(self, pairs: list[Pair]) -> list[Pair]:
+        """The pairs with a gold label; all of them where none has one."""
+        labelled = [pair for pair in pairs if pair.gold is not None]
+        self.has_gold = bool(labelled)
+        if labelled and len(labelled) < len(pairs):
+            _log.warning(
+                "%s: %d of %d pairs have no label under gold=%s and are left out.",
+                self.config.task,
+                len(pairs) - len(labelled),
+                len(pairs),
+                self.settings.gold,
+            )
+        return labelled or pairs
 
     def fewshot_docs(self) -> None:
         """None: there are no examples to sample from."""
@@ -203,8 +200,8 @@ class PairwiseJudge(ConfigurableTask):
             **arguments,
         )
         if self.settings.protocol is Protocol.LOGPROB:
-            self._refuse_split_prompts()
-        self._report_shortened()
+            self._orders.refuse_split_prompts(self.instances)
+        self._orders.report_shortened(self.instances)
 
     def fewshot_context(
         self,
@@ -215,99 +212,17 @@ class PairwiseJudge(ConfigurableTask):
         fewshot_as_multiturn: bool = False,
         chat_template: Callable[..., Any] | None = None,
         gen_prefix: str | None = None,
-    ) -> Callable[[Fields], Any]:
+    ) -> BuildPrompt:
         """How the prompt of an order is built from its fields, for `construct_requests`."""
-        return partial(
-            _whole_prompt,
-            self.settings.prompt,
-            system_instruction,
-            chat_template if apply_chat_template else None,
-        )
+        template = chat_template if apply_chat_template else None
+        return self._orders.prompt_builder(system_instruction, template)
 
     def construct_requests(
-        self, doc: Mapping[str, Any], ctx: Callable[[Fields], Any], **arguments: Any
+        self, doc: Mapping[str, Any], ctx: BuildPrompt, **arguments: Any
     ) -> list[Instance]:
         """One request an order; three an order where verdicts are scored. idx 0 is forward."""
-        fields, truncated = fields_of(doc), False
-        if self._context.is_limited:
-            fields, truncated = self._fit(doc, fields, ctx)
-        shared = {"doc": dict(doc), "metadata": arguments["metadata"]}
-        orders = [fields, fields.swapped()][: self.settings.protocol.orders]
-        prompts = [ctx(order) for order in orders]
-        if self.settings.protocol is Protocol.LOGPROB:
-            requests = [
-                Instance("loglikelihood", arguments=(prompt, TARGETS[label]), idx=i, **shared)
-                for i, (prompt, label) in enumerate((p, v) for p in prompts for v in LABELS)
-            ]
-        else:
-            generation = self.config.generation_kwargs
-            requests = [
-                Instance("generate_until", arguments=(prompt, dict(generation)), idx=i, **shared)
-                for i, prompt in enumerate(prompts)
-            ]
-        for request in requests:
-            request.truncated = truncated
-        return requests
-
-    def _fit(
-        self, doc: Mapping[str, Any], fields: Fields, ctx: Callable[[Fields], Any]
-    ) -> tuple[Fields, bool]:
         generation = self.config.generation_kwargs or {}
-        new_tokens = next(
-            (
-                int(generation[key])
-                for key in ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-                if generation.get(key)
-            ),
-            _SCORED_TOKENS,
-        )
-        budget = self._context.budget(new_tokens)
-
-        def build(candidate: Fields) -> str:
-            return _as_text(ctx(candidate))
-
-        fitted, truncated = fit(fields, build, budget)
-        if truncated and not budget.holds(build(fitted)):
-            raise InputError(
-                f"{self.config.task}: the judge's context of {self._context.length} tokens less "
-                f"{new_tokens} new tokens does not even hold the template of pair {doc['id']}. "
-                "Lower max_gen_toks, or raise max_length in --model_args if the judge can read "
-                "more."
-            )
-        return fitted, truncated
-
-    def _refuse_split_prompts(self) -> None:
-        if backends.hf_judge_is_live() or not self._context.is_limited:
-            return
-        tokenizer = self._context.tokenizer
-        if tokenizer is None:
-            _log.warning(
-                "%s: without the judge's tokenizer it cannot be checked that the backend scores "
-                "the prompt's own tokens; hf-judge does.",
-                self.config.task,
-            )
-            return
-        for request in self.instances[:6]:
-            prompt, continuation = request.args
-            if splits_prompt(tokenizer, _as_text(prompt), continuation):
-                raise UsageError(
-                    f"{self.config.task}: the stock log-likelihood path would score other tokens "
-                    f"than the prompt's own with the tokenizer {tokenizer.name_or_path}, because "
-                    "it moves the prompt's last newline into the verdict. Use --model hf-judge "
-                    "(pandalm-eval run), or the verdict protocol."
-                )
-
-    def _report_shortened(self) -> None:
-        shortened = sum(request.truncated for request in self.instances)
-        if shortened:
-            _log.warning(
-                "%s: %d of %d prompts were longer than the judge's context of %d tokens; their "
-                "responses were shortened evenly (truncated_rate).",
-                self.config.task,
-                shortened,
-                len(self.instances),
-                self._context.length,
-            )
+        return self._orders.build(doc, ctx, generation, arguments["metadata"])
 
     # Readings and metrics ----------------------------------------------------------------------
 
@@ -329,7 +244,7 @@ class PairwiseJudge(ConfigurableTask):
         finish = getattr(text, "finish", None)
         if backends.NULL_ANSWER is not None and text == backends.NULL_ANSWER:
             finish = "error"
-        elif finish is None and self._used_up(text):
+        elif finish is None and self._context.used_up(text, self._budget):
             finish = "length"
         return read_text(
             text,
@@ -339,14 +254,6 @@ class PairwiseJudge(ConfigurableTask):
             seconds=getattr(text, "seconds", None),
             thinking_end=self._thinking_end,
         )
-
-    def _used_up(self, text: str) -> bool:
-        # Stock backends do not say why they ended. Only texts that could be that long are counted.
-        budget = int((self.config.generation_kwargs or {}).get("max_gen_toks") or 0)
-        if len(text) < budget or not self._context.is_limited or self._context.tokenizer is None:
-            return False
-        counted = self._context.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return len(counted) >= budget
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """{metric key: value of this pair}: `acc` is 1 or 0, every other key the judgment."""
@@ -358,51 +265,23 @@ class PairwiseJudge(ConfigurableTask):
             values["acc"] = float(judgment.correct)
         return values
 
+    @property
+    def _budget(self) -> int:
+        return int((self.config.generation_kwargs or {}).get("max_gen_toks") or sys.maxsize)
+
+    def _figures(self) -> Figures:
+        """What is computed of the judgments."""
+        return agreement_figures(self.settings.protocol, gold=self.has_gold)
+
     def _declare_metrics(self) -> None:
-        protocol = self.settings.protocol
-        self._keys = keys_for(protocol, gold=self.has_gold)
+        figures = self._figures()
+        self._keys = figures.keys
         self._metric_fn_list = dict.fromkeys(self._keys)
-        figures = _Figures(protocol)
         self._aggregation_list = {key: partial(figures.value, key) for key in self._keys}
         if self.has_gold:
             self._aggregation_list["acc"] = mean  # of ones and zeros: exact in any order
-        better = {m.key: m.higher_is_better for m in metrics_for(protocol, gold=self.has_gold)}
-        self._higher_is_better = {
-            f"{key}{suffix}": value for key, value in better.items() for suffix in SUFFIXES
-        }
+        self._higher_is_better = figures.higher_is_better
         self.config.metric_list = [{"metric": key} for key in self._keys]
-
-
-class _Figures:
-    """Computes all figures of a run once, though the harness asks for them key by key."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self._protocol = protocol
-        self._of: tuple[int, ...] = ()
-        self._values: dict[str, float] = {}
-
-    def value(self, key: str, judgments: Sequence[Judgment]) -> float | str:
-        """The figure `key` of the judgments, `N/A` where it is undefined."""
-        same = tuple(map(id, judgments))
-        if same != self._of:
-            self._values, self._of = summarise(judgments, self._protocol), same
-        return printable(self._values[key])
-
-
-def generation_arguments(settings: Settings, *, settles: bool = False) -> dict[str, Any]:
-    """What the backend is asked for: greedy and neutral, or upstream's own.
-
-    `settles`: whether it can stop once the first line can no longer become a verdict.
-    """
-    stops = ["\n"] if settings.protocol is Protocol.VERDICT else []
-    arguments = {
-        "until": stops,
-        "max_gen_toks": _NEW_TOKENS[settings.protocol],
-        "do_sample": False,
-    }
-    if settles and settings.protocol is Protocol.VERDICT:
-        arguments["until_settled"] = True
-    return arguments | (_UPSTREAM if settings.decoding is Decoding.UPSTREAM else {})
 
 
 def document(index: int, pair: Pair) -> dict[str, Any]:
@@ -421,33 +300,3 @@ def document(index: int, pair: Pair) -> dict[str, Any]:
         "response1": pair.response1,
         "response2": pair.response2,
     }
-
-
-def fields_of(doc: Mapping[str, Any]) -> Fields:
-    """Clean texts of a document."""
-    return Fields.clean(doc["instruction"], doc["input"], doc["response1"], doc["response2"])
-
-
-def _labelled(pairs: list[Pair]) -> tuple[list[Pair], int]:
-    """Pairs with a gold label and the number left out; all of them where none has one."""
-    labelled = [pair for pair in pairs if pair.gold is not None]
-    return (labelled, len(pairs) - len(labelled)) if labelled else (pairs, 0)
-
-
-def _whole_prompt(
-    style: PromptStyle,
-    system: str | None,
-    chat_template: Callable[..., Any] | None,
-    fields: Fields,
-) -> Any:
-    """The text, or a chat API's messages, of one order."""
-    prompt = render(style, fields)
-    if chat_template is None:
-        return f"{system}\n\n{prompt}" if system else prompt
-    messages = [{"role": "system", "content": system}] if system else []
-    return chat_template([*messages, {"role": "user", "content": prompt}])
-
-
-def _as_text(prompt: Any) -> str:
-    """A prompt as text; chat APIs get messages as JSON in a wrapper of the harness."""
-    return prompt if isinstance(prompt, str) else str(prompt.prompt)

@@ -12,17 +12,17 @@ import sys
 from collections.abc import Sequence
 
 from pandalm_eval import __version__
-from pandalm_eval.cli import data, link, redact, run, table, tasks
+from pandalm_eval.cli import data, link, plot, redact, run, table, tasks
 from pandalm_eval.errors import PandaLMError
 
-_VERBS = (run, link, tasks, data, table, redact)
+_VERBS = (run, link, tasks, data, table, plot, redact)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every verb; `docs/cli.md` is made from it."""
     parser = argparse.ArgumentParser(
         prog="pandalm-eval",
-        description="PandaLM's pairwise judge in lm-evaluation-harness: runs, data and tables.",
+        description="PandaLM's pairwise judge in lm-evaluation-harness: runs, data, tables and plots.",
         epilog="Exit code 0: done; 1: the input is at fault; 2: the usage is.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

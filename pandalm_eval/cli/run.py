@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     from lm_eval._cli.harness import HarnessCLI
 
-    from pandalm_eval import models
+    from pandalm_eval import candidate_memory, models
 
     parser = HarnessCLI()._parser
     _rename(parser)
@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> int:
     if parsed.__dict__.get("tasks") is not None:
         refuse_early(parsed)
     try:
-        with _store_in_place_of_harness_cache(parsed):
+        with candidate_memory.noted(), _made_to_last(parsed):
             parsed.func(parsed)
     except ValueError as error:
         for beginning, advice in _HARNESS_USAGE.items():
@@ -168,15 +168,23 @@ def _include_tasks(parsed: argparse.Namespace) -> None:
     parsed.include_path = [own, *theirs] if given else own
 
 
-def _store_in_place_of_harness_cache(parsed: argparse.Namespace) -> Any:
-    import contextlib
+@contextlib.contextmanager
+def _made_to_last(parsed: argparse.Namespace) -> Iterator[None]:
+    """Let failing requests cost their own readings only, and our store answer `--use_cache`."""
+    from lm_eval.utils import simple_parse_args_string
 
-    if not getattr(parsed, "use_cache", None):
-        return contextlib.nullcontext()
-    from pandalm_eval.store import installed
+    from pandalm_eval.failures import tolerated
+    from pandalm_eval.store import Store, installed
 
-    fingerprint = {
+    if getattr(parsed, "use_cache", None):
+        Store(Path(parsed.use_cache))  # one that cannot be used is refused before a model is loaded
+    arguments = getattr(parsed, "model_args", None) or {}
+    told = {
         "model": getattr(parsed, "model", None) or "hf",
-        "model_args": getattr(parsed, "model_args", None) or {},
+        "model_args": simple_parse_args_string(arguments)
+        if isinstance(arguments, str)
+        else arguments,
+        "seed": getattr(parsed, "seed", None),
     }
-    return installed(json.loads(json.dumps(fingerprint, default=str, sort_keys=True)))
+    with tolerated(), installed(told):
+        yield

@@ -6,7 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-_KINDS = ("judges",)
+_KINDS = {
+    "judges": "judges against gold, with rules, annotators and published figures (the default)",
+    "models": "candidates against each other: ranking, matrix, contests",
+}
 _FORMATS = ("markdown", "csv", "latex", "json")
 
 
@@ -15,9 +18,15 @@ def add_parser(subparsers: Any) -> None:
     text = "print a table of runs: folders or files that the harness or `redact` wrote"
     parser = subparsers.add_parser("table", help=text, description=text)
     parser.add_argument("results", nargs="+", metavar="RESULT", type=Path)
-    parser.add_argument("--kind", choices=_KINDS, default="judges", help="default: %(default)s")
+    told = "; ".join(f"{kind}: {what}" for kind, what in _KINDS.items())
+    parser.add_argument("--kind", choices=tuple(_KINDS), default="judges", help=told)
     parser.add_argument(
         "--format", choices=_FORMATS, default="markdown", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--by_gold",
+        action="store_true",
+        help="--kind models as the gold labels see them, in place of the judge's verdicts",
     )
     parser.set_defaults(handler=main)
 
@@ -26,7 +35,14 @@ def main(arguments: argparse.Namespace) -> int:
     """Print the table."""
     from pandalm_eval.results import read_runs
     from pandalm_eval.tables.judges import JudgesTable
-    from pandalm_eval.tables.render import render
+    from pandalm_eval.tables.models import ModelsTable
+    from pandalm_eval.tables.render import Table, render
 
-    print(render(JudgesTable.of(read_runs(arguments.results)), arguments.format))
+    runs = read_runs(arguments.results)
+    table: Table
+    if arguments.kind == "models":
+        table = ModelsTable.of(runs, gold=arguments.by_gold)
+    else:
+        table = JudgesTable.of(runs)
+    print(render(table, arguments.format))
     return 0

@@ -10,20 +10,22 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Judgment, Protocol, Reading, resolve
 from pandalm_eval.metrics import summarise
 from pandalm_eval.models.rule import apply_rule
 from pandalm_eval.results import Run, common_judgments
 from pandalm_eval.settings import HUMAN
-from pandalm_eval.statistics import bootstrap_sums, cluster_sums, clustered_error, interval
-from pandalm_eval.verdicts import Verdict
+from pandalm_eval.statistics.clusters import bootstrap_sums, cluster_sums, clustered_error, interval
+from pandalm_eval.tables import judges_text
+from pandalm_eval.tables.judges_text import Row
+from pandalm_eval.verdicts import LABELS, Verdict
 
 _RULES = ("longest", "first", "second", "tie")
 _PANDALM_TASKS = "pandalm_human"
 _PANDALM_PAIRS = 999
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,14 @@ class JudgesTable:
         if any(_is_test_set(run) for run in runs):
             rows += published_rows()
         return cls(rows, _agreements(runs), _notes(rows))
+
+    def as_json(self) -> dict[str, Any]:
+        """Rows, agreements and notes."""
+        return {"rows": self.rows, "agreements": self.agreements, "notes": self.notes}
+
+    def sections(self) -> list[list[dict[str, str]]]:
+        """The judges; how far each two agree."""
+        return judges_text.sections(self.rows, self.agreements)
 
 
 def _row(judge: str, source: str, protocol: str, gold: str, figures: Mapping[str, float]) -> Row:
@@ -157,6 +167,24 @@ def _accuracies_on_ceiling_rows(judgments: Sequence[Judgment]) -> list[dict[str,
         if told:
             found.append({"n": len(told), "acc": sum(told) / len(told)})
     return found
+
+
+def confusion_counts(run: Run) -> npt.NDArray[np.intp]:
+    """Pairs by gold label (rows: first, second, tie) and verdict (and invalid): (3, 4).
+
+    Raises:
+        InputError: no judgments, or none with a gold label.
+    """
+    labelled = [judgment for judgment in run.judgments or () if judgment.gold is not None]
+    if not labelled:
+        raise InputError(f"{run.path}: has no judgments with a gold label to compare with.")
+    verdicts = [*LABELS, Verdict.INVALID]
+    counts = np.zeros((3, 4), dtype=np.intp)
+    for judgment in labelled:
+        counts[
+            verdicts.index(judgment.gold or Verdict.INVALID), verdicts.index(judgment.verdict)
+        ] += 1
+    return counts
 
 
 def published_rows() -> list[Row]:
