@@ -76,7 +76,7 @@ class Engine:
         made = self._model.generate(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            past_key_values=past,
+            **{self._prefill.cache_name: past},
             generation_config=decoding.config(
                 eos_token_id=self._eos or None, pad_token_id=self._pad
             ),
@@ -97,7 +97,7 @@ class Engine:
         longer = [[ids for ids in scoring.continuations if len(ids) > 1] for scoring in batch]
         rounds = max(map(len, longer))
         left = input_ids if past is None else input_ids[:, -1:]
-        output = self._forward(left, mask, keep=1, use_cache=rounds > 0, past_key_values=past)
+        output = self._forward(left, mask, keep=1, use_cache=rounds > 0, past=past)
         first = torch.log_softmax(output.logits[:, -1:].float(), dim=-1)
         found = [
             {ids: _read(first[row], ids[:1]) for ids in scoring.continuations}
@@ -109,13 +109,13 @@ class Engine:
             steps = max(map(len, tails)) - 1
             # What fills a short row stands after its tokens, where they cannot see it.
             inputs = [[*tail[:-1], *[0] * steps][:steps] for tail in tails]
-            with _lent(output.past_key_values, steps) as cache:
+            with _lent(output.get(self._prefill.cache_name), steps) as cache:
                 extended = self._forward(
                     torch.tensor(inputs, device=self._model.device),
                     torch.cat([mask, mask.new_ones(len(batch), steps)], dim=1),
                     keep=steps,
                     use_cache=True,
-                    past_key_values=cache,
+                    past=cache,
                 )
             logprobs = torch.log_softmax(extended.logits[:, -steps:].float(), dim=-1)
             for row, tail in enumerate(tails):
@@ -154,12 +154,17 @@ class Engine:
         return {key: value for key, value in arguments.items() if key in self._accepted}
 
     def _forward(
-        self, input_ids: torch.Tensor, mask: torch.Tensor, *, keep: int, **arguments: Any
+        self, input_ids: torch.Tensor, mask: torch.Tensor, *, keep: int, use_cache: bool, past: Any
     ) -> Any:
         """Run the model on (rows, new) ids; `mask` is (rows, all so far)."""
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
-        arguments |= self._optional(position_ids=positions, logits_to_keep=keep)
-        return self._model(input_ids=input_ids, attention_mask=mask, **arguments)
+        return self._model(
+            input_ids=input_ids,
+            attention_mask=mask,
+            use_cache=use_cache,
+            **{self._prefill.cache_name: past},
+            **self._optional(position_ids=positions, logits_to_keep=keep),
+        )
 
     def _left_padded(self, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids and attention mask, both (rows, longest).

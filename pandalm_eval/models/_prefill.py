@@ -99,12 +99,19 @@ def packed(rows: Sequence[Ids]) -> Iterator[Pack]:
 
 
 class Prefill:
-    """A model as a reader of prompts."""
+    """A model as a reader of prompts.
+
+    Attributes:
+        cache_name: the model's word for keys and values of tokens that it has read.
+        works: whether it reads packed rows as it reads plain ones.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
         base = model.get_base_model() if hasattr(model, "peft_config") else model
         accepted = inspect.signature(base.forward).parameters
+        # transformers 5.24 renamed it, for arguments and outputs alike.
+        self.cache_name = "cache" if "cache" in accepted else "past_key_values"
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
         self.works = (
             "position_ids" in accepted
@@ -142,7 +149,7 @@ class Prefill:
             use_cache=True,
             **self._last_only,
         )
-        return [(layer.keys, layer.values) for layer in output.past_key_values.layers]
+        return [(layer.keys, layer.values) for layer in output[self.cache_name].layers]
 
     def _packs_as_plain(self) -> bool:
         """Whether packed rows give what each gives alone; not every architecture heeds a mask."""
@@ -151,7 +158,8 @@ class Prefill:
         for row, place in zip(rows, ours, strict=True):
             ids = torch.tensor([row], device=self._model.device)
             with torch.inference_mode():
-                plain = self._model(input_ids=ids, use_cache=True).past_key_values.layers[-1].keys
+                output = self._model(input_ids=ids, use_cache=True)
+            plain = output[self.cache_name].layers[-1].keys
             own = place[:, -len(row) :].float()
             if not torch.allclose(own, plain[0].float(), rtol=0.05, atol=0.05 * own.abs().max()):
                 return False
