@@ -1,8 +1,8 @@
 """Comparing candidates from Python, in one call.
 
-    from pandalm_eval import compare
-    found = compare(["a.json", "b.json"], judge="WeOpenML/PandaLM-7B-v1")
-    print(found.table())
+from pandalm_eval import compare
+found = compare(["a.json", "b.json"], judge="WeOpenML/PandaLM-7B-v1")
+print(found.table())
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from typing import Any
 
 from pandalm_eval.errors import InputError, listing
 from pandalm_eval.instructions import Prompt
-from pandalm_eval.pairs import Pair, read_label, read_records, text_fields
+from pandalm_eval.pairs import Pair, read_label, text_fields
+from pandalm_eval.records import read_records
 from pandalm_eval.verdicts import Verdict
 
 
