@@ -103,6 +103,7 @@ def compare(
     protocol: str = "verdict",
     prompt: str = "pandalm",
     join: str = "exact",
+    labels: str | Path | None = None,
     limit: int | None = None,
     **run: Any,
 ) -> Comparison:
@@ -115,7 +116,7 @@ def compare(
         judge: a model, told in the same ways; hf-judge, rule and recorded are known.
         baseline: a candidate's name: compare the others with it instead of all pairs.
         instructions: prompts that models answer; by default the 170 of the PandaLM test set.
-        protocol, prompt, join: as on the command line.
+        protocol, prompt, join, labels: as on the command line.
         limit: only so many prompts are answered, and only so many pairs judged.
         run: further arguments of `lm_eval.simple_evaluate` for all runs (batch_size, device, …).
 
@@ -143,6 +144,7 @@ def compare(
             "join": join,
             **({"baseline": baseline} if baseline else {}),
             **({"instructions": str(instructions)} if instructions else {}),
+            **({"labels": str(labels)} if labels else {}),
         }
         chat = {"apply_chat_template": True} if prompt == "chat" else {}
         written = _run(

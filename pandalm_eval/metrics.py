@@ -269,15 +269,14 @@ def summarise(
     Args:
         judgments: at least one, in any order: they are sorted by index, so that ranks and limits
             cannot change a digit.
-        gold: whether they are compared with gold, which then is on all of them; by default where
-            the first has one.
+        gold: whether they are compared with gold; by default where one of them has it.
 
     Returns:
         {key: value}; NaN where the data leaves a value undefined.
     """
     ordered = sorted(judgments, key=lambda judgment: judgment.index)
     sums = sums_by_cluster(ordered)
-    with_gold = ordered[0].gold is not None if gold is None else gold
+    with_gold = any(j.gold is not None for j in ordered) if gold is None else gold
     metrics = metrics_for(protocol, gold=with_gold)
     total = sums.sum(axis=0)
     draws: dict[str, list[Floats]] = {metric.key: [] for metric in metrics}

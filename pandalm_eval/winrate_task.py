@@ -74,6 +74,12 @@ class WinRate(Respond):
             raise UsageError(
                 "pandalm-winrate needs the baseline's responses: --metadata baseline=FILE."
             )
+        if self.settings.labels is not None:
+            raise UsageError(
+                "pandalm-winrate takes no labels: people cannot have judged answers that are yet "
+                "to be written. Answer with pandalm-respond, label a random part of the prompts, "
+                "and give the labels to pandalm-compare."
+            )
         asked = self.settings.instructions
         (self._baseline,) = read_candidates(told, Path(asked).expanduser() if asked else None)
         self._name = self._candidate_name()
@@ -144,7 +150,6 @@ class WinRate(Respond):
                 "metadata": {
                     "protocol": settings.protocol.value,
                     "prompt": settings.prompt.value,
-                    "labels": settings.labels,
                     **self._judge.arguments,
                 },
             }
