@@ -110,7 +110,7 @@ class WinRate(Respond):
 
     def build_all_requests(self, **arguments: Any) -> None:
         """Check the judge's arguments before the candidate works, then build its requests."""
-        self._judge.check()
+        self._judge.check(self.settings.protocol, self.settings.prompt)
         if self._judge.is_model and not candidate_memory.can_free():
             _log.warning("%s: %s", self.config.task, _TWO_STEPS)
         super().build_all_requests(**arguments)
@@ -155,13 +155,13 @@ class WinRate(Respond):
             }
         )
         candidate_memory.free()
-        lm = self._judge.load()
         chat = settings.prompt is PromptStyle.CHAT
-        comparison.build_all_requests(
-            apply_chat_template=chat, chat_template=lm.apply_chat_template if chat else None
-        )
-        requests = comparison.instances
-        answers = getattr(lm, comparison.OUTPUT_TYPE)(requests)
+        with self._judge.ready() as lm:
+            comparison.build_all_requests(
+                apply_chat_template=chat, chat_template=lm.apply_chat_template if chat else None
+            )
+            requests = comparison.instances
+            answers = getattr(lm, comparison.OUTPUT_TYPE)(requests)
         for request, answer in zip(requests, answers, strict=True):
             request.resps.append(answer)
         comparison.apply_filters()
