@@ -199,7 +199,7 @@ def test_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert code == _EXIT_CODES.get(command, 0), f"{command}\n{err[-2000:]}"
         assert out.strip(), command
         if words[1] == "table" and "json" in words:
-            assert [row for row in json.loads(out)["rows"] if row["source"] == "run"]
+            assert [row for row in json.loads(out)["rows"] if row.get("source", "run") == "run"]
     assert (folder / "answers.sqlite").is_file()
     for picture in ("order.svg", "win_rates.pdf", "confusion.png"):
         assert (folder / picture).stat().st_size > 1000

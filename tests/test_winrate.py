@@ -227,7 +227,7 @@ def test_what_is_wrong_is_said_before_the_candidate_answers(
     told_to_user = capsys.readouterr().err
     assert code == error("").exit_code  # type: ignore[attr-defined]
     assert message in told_to_user
-    assert "judging" not in told_to_user
+    assert "generating" not in told_to_user
 
 
 def test_a_run_that_resumes_judges_nothing_twice(

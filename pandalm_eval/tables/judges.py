@@ -240,8 +240,9 @@ def _agreement(a: str, b: str, common: Sequence[tuple[Judgment, Judgment]]) -> R
 
 def _notes(rows: Iterable[Row]) -> list[str]:
     notes = [
-        "Intervals are 95%, from a seeded bootstrap over prompts. Invalid verdicts are wrong; "
-        "under the single protocol text without a verdict counts as a tie.",
+        "Intervals are 95%, from a seeded bootstrap over prompts, Wilson's on the effective number "
+        "of pairs where a share's hits or misses are rare. Invalid verdicts are wrong; under the "
+        "single protocol text without a verdict counts as a tie.",
     ]
     sources = {row["source"] for row in rows}
     if "human" in sources:

@@ -8,7 +8,8 @@ ANNOTATIONS holds one `annotations.json` a system, under the system's name
 
 - `responses/SYSTEM.json`: answers to the 805 prompts, also of the baseline text_davinci_003
 - `gpt-4.jsonl`: the released verdicts, for the `recorded` judge under the single protocol
-- `pairs.jsonl`: a seeded sample of the pairs with those verdicts as labels, for `pandalm-pairs`
+- `pairs.jsonl`: a seeded sample of the prompts' pairs, for `pandalm-pairs`, and their verdicts as
+  labels, `gpt-4-labels.jsonl`, for `gold=`
 
 A system is named by its file: that of falcon-7b-instruct calls itself falcon-40b-instruct inside.
 """
@@ -80,22 +81,16 @@ def main() -> None:
     )
     prompts = sorted({Prompt(pair.instruction, pair.input).id for pair in pairs})
     sample = set(random.Random(SEED).sample(prompts, options.prompts))
+    sampled = [pair for pair in pairs if pair.prompt_id in sample]
+    fields = ("id", "prompt_id", "instruction", "response1", "response2", "model1", "model2")
     write(
         options.folder / "pairs.jsonl",
-        (
-            {
-                "id": pair.id,
-                "prompt_id": pair.prompt_id,
-                "instruction": pair.instruction,
-                "response1": pair.response1,
-                "response2": pair.response2,
-                "model1": pair.model1,
-                "model2": pair.model2,
-                "label": label,
-            }
-            for pair in pairs
-            if pair.prompt_id in sample and (label := verdict(pair, preferences)) is not None
-        ),
+        ({field: getattr(pair, field) for field in fields} for pair in sampled),
+    )
+    labels = ((pair.id, verdict(pair, preferences)) for pair in sampled)
+    write(
+        options.folder / "gpt-4-labels.jsonl",
+        ({"id": id, "label": label} for id, label in labels if label is not None),
     )
 
 
