@@ -44,7 +44,7 @@ def by_people(runs: Sequence[Run]) -> ModelsTable:
 
 
 TEST_SET = ("human/judgments_pandalm_human_single_*.jsonl",)
-ALPACA = """The 11 systems' answers are those that AlpacaEval released (CC BY-NC 4.0); 805 prompts, one answer
+ALPACA = """The answers are those that AlpacaEval released (CC BY-NC 4.0); 805 prompts, one answer
 each, so that a prompt is one pair in every contest."""
 SECTIONS = (
     Section(
