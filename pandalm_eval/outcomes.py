@@ -156,6 +156,28 @@ class Outcomes:
         """All judgments of a candidate against anyone, from its side."""
         return self._from(self.first == candidate, self.second == candidate)
 
+    def by_common_opponents(self, a: int, b: int) -> tuple[Floats, Numbers]:
+        """How two candidates fared against the same others on the same prompts.
+
+        Returns:
+            a's mean score minus b's, one for each opponent and prompt that both met with a verdict,
+            (m,), and the numbers of the prompts, (m,).
+        """
+        one, other = self._by_opponent(a), self._by_opponent(b)
+        common = [met for met in one if met in other]
+        differences = [float(np.mean(one[met]) - np.mean(other[met])) for met in common]
+        return np.array(differences), np.array([prompt for _, prompt in common], dtype=np.intp)
+
+    def _by_opponent(self, candidate: int) -> dict[tuple[int, int], list[float]]:
+        """Scores by opponent and prompt."""
+        found: dict[tuple[int, int], list[float]] = {}
+        for own, other, sign in ((self.first, self.second, 1), (self.second, self.first, -1)):
+            for row in np.flatnonzero((own == candidate) & ~np.isnan(self.score)):
+                score = self.score[row] if sign > 0 else 1 - self.score[row]
+                met = int(other[row]), int(self.cluster[row])
+                found.setdefault(met, []).append(float(score))
+        return found
+
     def against(self, baseline: str | None) -> Contest:
         """All judgments against a baseline, from the candidates' side; without one, all of them."""
         if baseline is None:

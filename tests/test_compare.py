@@ -288,6 +288,22 @@ def test_outcomes_are_told_from_either_side(files: dict[str, str]) -> None:
     assert rate == share(straight.score, straight.cluster)
 
 
+def test_candidates_that_never_met_are_ranked_by_whom_both_met(files: dict[str, str]) -> None:
+    # c writes at greater length than a and b, so by the longest answer it beats both baselines.
+    found = compare(files, LONGEST, baseline="a")
+    assert [(row["a"], row["b"]) for row in found.models.rows] == [("a", "b"), ("a", "c")]
+    assert set(found.models.better) == {("c", "a"), ("c", "b")}
+    ranks = {r["candidate"]: (r["best_rank"], r["worst_rank"]) for r in found.models.ranking}
+    assert ranks == {"c": (1, 1), "a": (2, 3), "b": (2, 3)}
+    outcomes = Outcomes.of(found.run.judgments or (), Protocol.VERDICT)
+    differences, prompts = outcomes.by_common_opponents(1, 2)
+    assert len(differences) == len(set(prompts.tolist())) == COUNT
+    one, other = (outcomes.contest(n, 0).win_rate() for n in (1, 2))
+    assert one is not None
+    assert other is not None
+    assert differences.mean() == pytest.approx(one.value - other.value)
+
+
 # --- from Python ------------------------------------------------------------------------------
 
 

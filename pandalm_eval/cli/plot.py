@@ -70,7 +70,7 @@ def _draw(runs: Sequence[Run], kind: str, *, gold: bool) -> Figure:
     table = ModelsTable.of(runs, gold=gold)
     if kind == "order":
         rates = {row["candidate"]: row["win_rate"] for row in table.ranking}
-        return partial_order(list(rates), table.better(), rates)
+        return partial_order(list(rates), table.better, rates)
     return win_rate_bars(
         [
             Bar(
