@@ -112,7 +112,15 @@ def read_contestants(settings: Settings) -> tuple[list[Candidate], str | None]:
         names = ", ".join(candidate.name for candidate in candidates)
         raise UsageError(f"the baseline {baseline!r} is neither a file nor one of {names}.")
     (added,) = read_candidates(baseline, prompts)
-    return [*candidates, added], added.name
+    same = next((one for one in candidates if one.name == added.name), None)
+    if same is None:
+        return [*candidates, added], added.name
+    if same.path.resolve() == added.path.resolve():
+        return candidates, added.name
+    raise InputError(
+        f"{added.path}: the baseline is named {added.name}, as {same.path} is. Name them apart: "
+        '--metadata \'{"responses": {"NAME": "FILE", …}, "baseline": {"NAME": "FILE"}}\'.'
+    )
 
 
 def _prompt_file(settings: Settings) -> Path | None:

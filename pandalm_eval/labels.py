@@ -34,6 +34,10 @@ def read_labels(path: Path, pairs: Sequence[Pair]) -> dict[str, Verdict]:
     labels: dict[str, Verdict] = {}
     strangers, doubled = [], []
     for number, record in enumerate(read_records(path)):
+        if "label" not in record:
+            raise InputError(
+                f"{path}: record {number} has no field label (it has: {listing(record)})."
+            )
         label = read_label(record.get("label"))
         if label is None:
             raise InputError(

@@ -166,6 +166,12 @@ def read_pairs(path: Path) -> list[Pair]:
         if record.get("input") is None:  # absent, or a gap that pandas wrote
             record["input"] = ""
         texts = text_fields(path, number, record, _TEXTS)
+        names = _name(record.get("model1")), _name(record.get("model2"))
+        if (None in names or names[0] == names[1]) and names != (None, None):
+            raise InputError(
+                f"{path}: record {number} has model1 {names[0]!r} and model2 {names[1]!r}; two "
+                "different names are needed, or neither field."
+            )
         gold = None
         if (label := record.get("label")) is not None and (gold := read_label(label)) is None:
             raise InputError(
@@ -182,8 +188,8 @@ def read_pairs(path: Path) -> list[Pair]:
                 response1=texts["response1"],
                 response2=texts["response2"],
                 gold=gold,
-                model1=_name(record.get("model1")),
-                model2=_name(record.get("model2")),
+                model1=names[0],
+                model2=names[1],
             )
         )
     check_unique(path, (pair.id for pair in pairs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -61,9 +62,20 @@ def _text(path: Path, raw: bytes, before: int = 0) -> str:
         ) from None
 
 
+def _without_doubles(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; JSON itself would keep the last of two fields of one name, without a word."""
+    record = dict(fields)
+    if len(record) != len(fields):
+        counts = Counter(name for name, _ in fields)
+        raise ValueError(f"the field {counts.most_common(1)[0][0]!r} stands there twice")
+    return record
+
+
 def _parse_list(path: Path, file: BinaryIO) -> Iterator[Any]:
     try:
-        records: list[Any] = json.loads(_text(path, file.read()))
+        records: list[Any] = json.loads(
+            _text(path, file.read()), object_pairs_hook=_without_doubles
+        )
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
@@ -87,7 +99,7 @@ def _parse_lines(path: Path, file: BinaryIO) -> Iterator[Any]:
         if not line.strip():
             continue
         try:
-            yield json.loads(line)
+            yield json.loads(line, object_pairs_hook=_without_doubles)
         except json.JSONDecodeError as error:
             raise InputError(
                 f"{path}: line {number} is not valid JSON ({error.msg}); the file may be "

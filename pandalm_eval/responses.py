@@ -6,7 +6,7 @@ import glob
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,16 @@ def read_candidates(told: object, prompts: Path | None = None) -> list[Candidate
         UsageError: none or unnamed ones.
         InputError: a file at fault, or two candidates of one name.
     """
+    told_files = told.values() if isinstance(told, Mapping) else told
+    words = [told_files] if isinstance(told_files, str) else told_files
+    if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
+        raise UsageError(
+            f"response files are told as a text, a list of texts or {{name: text}}, not {told!r}."
+        )
     if isinstance(told, Mapping):
         files = [(str(name), Path(str(file)).expanduser()) for name, file in told.items()]
     else:
-        words = told if isinstance(told, Sequence) and not isinstance(told, str) else [told]
-        files = [(None, file) for word in words for file in _files(str(word))]  # type: ignore[misc]
+        files = [(None, file) for word in words for file in _files(word)]  # type: ignore[misc]
     if not files:
         raise UsageError(f"no response file in {told!r}; name files, a folder, or {{name: file}}.")
     candidates = [read_candidate(file, name, prompts) for name, file in files]

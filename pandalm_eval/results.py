@@ -124,11 +124,22 @@ def _from_results(path: Path) -> list[Run]:
         judgments = None
         if samples.is_file():
             judgments = judgments_of_samples(samples, name.protocol)
+            _require_whole(samples, len(judgments), data["results"].get(task, {}))
             figures = summarise(judgments, name.protocol)
         else:
             figures = _figures(data["results"].get(task, {}))
         runs.append(Run(name, figures, judgments, path))
     return runs
+
+
+def _require_whole(samples: Path, found: int, results: Mapping[str, Any]) -> None:
+    """Refuse samples of which a part is missing, as a full disk leaves them."""
+    told = results.get("n_pairs,none", found)
+    if found != told:
+        raise InputError(
+            f"{samples}: holds {found} samples, but the results beside it are of {told} pairs. A "
+            "part is missing: run again (with --use_cache nothing is asked twice)."
+        )
 
 
 def is_ours(config: Mapping[str, Any]) -> bool:
@@ -188,7 +199,8 @@ def judgments_of_samples(path: Path, protocol: Protocol) -> list[Judgment]:
             judgments.append(judge_sample(sample, protocol))
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise InputError(
-                f"{path}: line {number} is no sample of a pairwise-judge task ({error!r})."
+                f"{path}: line {number} is no sample of a pairwise-judge task "
+                f"({type(error).__name__}: {error})."
             ) from None
     return judgments
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -267,11 +268,59 @@ def test_mixed_metadata(argv: list[str], refused: bool) -> None:
         (["--tasks", "pandalm_humn"], "Tasks not found: pandalm_humn. `pandalm-eval tasks` lists"),
         ([], "Please verify the task names. Add --tasks NAME"),
         (["--tasks", "pandalm_human", "--log_samples"], "The samples need a folder."),
+        (["--tasks", "pandalm_human", "--metadata", '{"gold": '], "Mend the quotes and brackets."),
+        (["--tasks", "pandalm_human", "--model", "foo"], "ours are hf-judge, recorded, rule."),
+        (
+            ["--tasks", "pandalm_human", "--model", "hf", "--model_args", "pretrained=/nix"],
+            "takes a folder that exists",
+        ),
+        (
+            ["--tasks", "pandalm_human", "--model", "hf-judge", "--model_args", "dtype=bfloat16"],
+            "needs --model_args pretrained=",
+        ),
+        (["--tasks", "pandalm_human", "--limit", "0"], "Raise --limit."),
+        (["--tasks", "pandalm_human", "--limit", "-3"], "a number above 0."),
+        (
+            ["--tasks", "pandalm_human", "--samples", '{"pandalm_human": [5000]}'],
+            "Count from 0, below the number",
+        ),
     ],
 )
-def test_slips_that_the_harness_finds(argv: list[str], message: str, capsys: Capture) -> None:
+def test_slips_that_the_harness_finds(
+    argv: list[str],
+    message: str,
+    small_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.setenv("PANDALM_DATA", str(small_data))
     assert main(["run", "--model", "rule", "--model_args", "name=tie", *argv]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_samples_that_could_not_be_written_fail_the_run(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    tracker = "lm_eval.loggers.evaluation_tracker"
+    monkeypatch.setattr(f"{tracker}.sanitize_list", full)
+    arguments = ["--output_path", str(tmp_path / "out"), "--log_samples"]
+    code = main([*RUN, "--metadata", f"data_dir={small_data}", *arguments])
+    assert code == 1
+    assert "Make room and run again" in capsys.readouterr().err
+
+
+def test_samples_of_which_a_part_is_missing(result: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(result, folder)
+    samples = next(folder.rglob("samples_*.jsonl"))
+    lines = samples.read_text("utf-8").splitlines(keepends=True)
+    samples.write_text("".join(lines[:-2]), "utf-8")
+    code, said = failure(capsys, "table", folder)
+    assert code == 1
+    assert f"holds {len(lines) - 2} samples, but the results beside it are of {len(lines)}" in said
 
 
 def test_missing_data(tmp_path: Path) -> None:

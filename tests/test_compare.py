@@ -20,6 +20,7 @@ from pandalm_eval.metrics import SUFFIXES
 from pandalm_eval.outcomes import Outcomes
 from pandalm_eval.results import read_runs
 from pandalm_eval.statistics.shares import share
+from pandalm_eval.tables.judges import JudgesTable
 from pandalm_eval.tables.models import ModelsTable
 from pandalm_eval.tables.render import render
 
@@ -100,6 +101,15 @@ def test_a_run_with_a_baseline(files: dict[str, str], tmp_path: Path) -> None:
     assert again["win:a:c"] == win
     assert "win:a:b" not in again
     assert again["win"] == win + expected(files, "b", "c")[0]
+
+
+def test_a_baseline_that_is_a_candidate_too(files: dict[str, str], write: Write) -> None:
+    found = compare(files, LONGEST, baseline=files["c"])
+    assert [(row["a"], row["b"]) for row in found.models.rows] == [("a", "c"), ("b", "c")]
+    assert found.models.rows[0]["win"] == expected(files, "a", "c")[0]
+    other = str(write(answers("x", [5] * COUNT), "other/c.json"))
+    with pytest.raises(InputError, match=r"the baseline is named c, as .* is"):
+        compare(files, LONGEST, baseline=other)
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
@@ -197,6 +207,8 @@ def test_nothing_readable_is_undefined_and_bounded(tmp_path: Path, files: dict[s
         ({"responses": {"a": "{a}", "b": "{b}"}, "baseline": "zz"}, UsageError, "nor|neither"),
         ({"responses": {"a": "{a}", "b": "{short}"}}, InputError, "no answer to 39 prompts"),
         ({"responses": {"a": "{a}", "b": "{b}"}, "join": "outer"}, UsageError, "exact, intersect"),
+        ({"responses": 5}, UsageError, "told as a text, a list of texts"),
+        ({"responses": {"a": 5}}, UsageError, "told as a text, a list of texts"),
     ],
 )
 def test_what_is_wrong_is_said_before_work(
@@ -256,6 +268,9 @@ def test_labels_correct_the_judge(files: dict[str, str], write: Write, tmp_path:
     assert figures["win_rate_human:a:b_ci_low"] == row["human_win_rate_ci_low"]
     assert rows["a", "c"]["correction_reason"] == "no labels"
     assert figures["win_rate_corrected:a:c"] == "N/A"
+    # Agreement with the labels is of the labelled pairs alone.
+    (agreement, *_) = JudgesTable.of([found]).rows
+    assert (agreement["n_pairs"], agreement["n_prompts"]) == (32, 32)
     text = render(ModelsTable.of([found]), "markdown")
     assert "| by people" in text
     assert "| 32 of 40" in text

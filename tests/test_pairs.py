@@ -80,14 +80,14 @@ def test_separators_inside_a_text_end_no_line(write: Write) -> None:
         (row(id=7), "id", "7"),
         (row(id=7.0), "id", "7"),
         (row(id=0), "id", "0"),
-        (row(model1=7), "model1", "7"),
+        (row(model1=7, model2="b"), "model1", "7"),
         (row(response1=""), "response1", ""),
         (row(response1=" 4\n"), "response1", " 4\n"),  # as the source has it
         # Lone surrogates, which no UTF-8 holds.
         (row(response1="a\ud800b"), "response1", "a\ufffdb"),
         (row(id="\udc00"), "id", "\ufffd"),
         (row(prompt_id="\udc00"), "prompt_id", "\ufffd"),
-        (row(model2="\udc00"), "model2", "\ufffd"),
+        (row(model1="a", model2="\udc00"), "model2", "\ufffd"),
         (row(response1="\U0001f600"), "response1", "\U0001f600"),  # a whole pair stays
     ],
 )
@@ -125,6 +125,10 @@ BAD_FILES: list[tuple[object, str]] = [
     (json.dumps(ROW, indent=1), "line 1 is not valid JSON ("),
     ("[" * 100_000, "nested too deeply to be a list of records."),
     ('{"a": ' + "[" * 100_000, "line 1 is nested too deeply."),
+    ('[{"instruction": "a", "instruction": "b"}]', "field 'instruction' stands there twice"),
+    ('{"a": 1, "a": 1}', "line 1 cannot be read as JSON (the field 'a' stands there twice)."),
+    (json.dumps([ROW | {"model1": "a"}]), "two different names are needed, or neither"),
+    (json.dumps([ROW | {"model1": "a", "model2": "a"}]), "two different names are needed"),
     (f"[{'9' * 5000}]", "cannot be read as JSON (Exceeds the limit"),
     (f'{{"id": {"9" * 5000}}}', "line 1 cannot be read as JSON (Exceeds the limit"),
     # What is in it.

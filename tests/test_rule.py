@@ -112,7 +112,7 @@ def test_other_tasks_are_refused(doc: Any) -> None:
     with pytest.raises(UsageError) as error:
         RuleJudge(name="tie").generate_until([request])
     assert str(error.value) == (
-        "--model RuleJudge answers pairwise-judge tasks only, but arc_easy is none. Leave it out "
+        "--model rule answers pairwise-judge tasks only, but arc_easy is none. Leave it out "
         "of --tasks."
     )
 

@@ -257,9 +257,7 @@ def test_examples_are_ignored(small_data: Path) -> None:
 def test_samples_hold_readings(small_data: Path) -> None:
     run = evaluate("pandalm_human*", {"data_dir": str(small_data)}, limit=1)
     sample = run["samples"]["pandalm_human"][0]
-    reading = {"verdict": "second", "reason": None, "probabilities": None, "truncated": False}
-    readings = [json.loads(text) for text in sample["filtered_resps"]]
-    assert readings == [reading | {"seconds": None}] * 2
+    assert sample["filtered_resps"] == ['{"verdict": "second"}'] * 2
     assert sample["resps"] == [["2"], ["1"]]  # as shown; the reading is told for the pair
     assert sample["target"] == "2"
     assert sample["arguments"][0][1]["until"] == []

@@ -66,6 +66,7 @@ def _draw(runs: Sequence[Run], kind: str, *, gold: bool) -> Figure:
     from pandalm_eval.plots.partial_order import partial_order
     from pandalm_eval.plots.win_rates import Bar, win_rate_bars
     from pandalm_eval.tables.models import ModelsTable
+    from pandalm_eval.tables.models_text import ranks
 
     table = ModelsTable.of(runs, gold=gold)
     if kind == "order":
@@ -79,7 +80,7 @@ def _draw(runs: Sequence[Run], kind: str, *, gold: bool) -> Figure:
                 low=row["win_rate_ci_low"],
                 high=row["win_rate_ci_high"],
                 n=row["n"],
-                group=f"{row['best_rank']}–{row['worst_rank']}",
+                group=ranks(row),
             )
             for row in table.ranking
         ]

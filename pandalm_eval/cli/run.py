@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pandalm_eval.errors import InputError, UsageError
+from pandalm_eval.errors import InputError, PandaLMError, UsageError
 
 _HELP = "run tasks: every flag of `lm_eval run`, with our tasks and models present"
 
@@ -33,27 +34,70 @@ def main(arguments: argparse.Namespace) -> int:
 
     parser = HarnessCLI()._parser
     _rename(parser)
-    parsed = parser.parse_args(["run", *argv])
-    _take_from_config(parsed)
-    models.register()
-    _include_tasks(parsed)
-    if parsed.__dict__.get("tasks") is not None:
-        refuse_early(parsed)
-    try:
-        with candidate_memory.noted(), _made_to_last(parsed):
+    with _explained():
+        parsed = parser.parse_args(["run", *argv])
+        _take_from_config(parsed)
+        models.register()
+        _include_tasks(parsed)
+        if parsed.__dict__.get("tasks") is not None:
+            refuse_early(parsed)
+        with candidate_memory.noted(), _made_to_last(parsed), _written():
             parsed.func(parsed)
-    except ValueError as error:
-        for beginning, advice in _HARNESS_USAGE.items():
-            if str(error).startswith(beginning):
-                raise UsageError(f"{str(error).rstrip('.')}. {advice}") from None
-        raise
     return 0
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Tell what the harness and transformers raise for a slip of the user's in a line of ours."""
+    try:
+        yield
+    except PandaLMError:
+        raise
+    except (ValueError, AssertionError, OSError) as error:
+        said = " ".join(str(error).split())
+        for beginning, advice in _HARNESS_USAGE.items():
+            if said.startswith(beginning):
+                raise UsageError(f"{said[:500].rstrip('.')}. {advice}") from None
+        raise
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    """Let a result that could not be written fail the run: the harness only logs it."""
+    failures: list[str] = []
+
+    def note(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING and "Could not save" in record.getMessage():
+            failures.append(record.getMessage())
+        return True
+
+    log = logging.getLogger("lm_eval.loggers.evaluation_tracker")
+    log.addFilter(note)
+    try:
+        yield
+    finally:
+        log.removeFilter(note)
+    if failures:
+        raise InputError(
+            f"{failures[0]}: --output_path is full or cannot be written, and what stands there is "
+            "not whole. Make room and run again (with --use_cache nothing is asked twice)."
+        )
 
 
 _HARNESS_USAGE = {
     "Tasks not found": "`pandalm-eval tasks` lists ours, `lm_eval ls tasks` the harness's.",
     "No tasks specified": "Add --tasks NAME; `pandalm-eval tasks` lists ours.",
     "Specify --output_path": "The samples need a folder.",
+    "Invalid JSON": "Mend the quotes and brackets.",
+    "task.build_requests() did not find any docs": "Raise --limit.",
+    "Indices for islice()": "--limit takes a number above 0.",
+    "Stop argument for islice()": "--limit takes a number above 0.",
+    "Elements of --samples": "Count from 0, below the number of the task's pairs.",
+    "Attempted to load model": "`lm_eval ls models` lists the harness's; ours are hf-judge, "
+    "recorded, rule.",
+    "Repo id must": "pretrained= takes a folder that exists, or OWNER/NAME of the model hub.",
+    "We couldn't connect to": "Without a network, pretrained= takes a folder.",
+    "Can't load": "pretrained= takes a folder with a whole checkpoint, or OWNER/NAME of the hub.",
 }
 """How the harness begins what is a user's slip of the flags, and what to do about it."""
 

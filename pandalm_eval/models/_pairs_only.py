@@ -19,7 +19,13 @@ CERTAINLY_NOT = -1e9
 
 
 class PairJudge(LM):
-    """Answers requests of a pairwise-judge task by the document they belong to."""
+    """Answers requests of a pairwise-judge task by the document they belong to.
+
+    Attributes:
+        told_as: its name on the command line.
+    """
+
+    told_as: str
 
     @abc.abstractmethod
     def prepare(self, requests: Sequence[Instance]) -> None:
@@ -67,7 +73,7 @@ class PairJudge(LM):
         for request in requests:
             if not isinstance(request.doc, Mapping) or "text_hash" not in request.doc:
                 raise UsageError(
-                    f"--model {type(self).__name__} answers pairwise-judge tasks only, but "
+                    f"--model {self.told_as} answers pairwise-judge tasks only, but "
                     f"{request.task_name} is none. Leave it out of --tasks."
                 )
         self.prepare(requests)

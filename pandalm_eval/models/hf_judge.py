@@ -52,7 +52,7 @@ class HFJudge(SplitLM):
 
     def __init__(
         self,
-        pretrained: str,
+        pretrained: str = "",
         *,
         revision: str | None = None,
         tokenizer: str | None = None,
@@ -70,6 +70,8 @@ class HFJudge(SplitLM):
     ) -> None:
         if unknown:
             raise _refused(sorted(unknown))
+        if not pretrained:
+            raise UsageError("--model hf-judge needs --model_args pretrained=FOLDER or OWNER/NAME.")
         super().__init__()
         self._batching = Batching(_rows(batch_size), _positive("max_batch_size", max_batch_size))
         self._max_length = None if max_length is None else _positive("max_length", max_length)

@@ -57,6 +57,8 @@ class RecordedJudge(PairJudge):
     A file without `order` is one order, forward, and runs under the single protocol only.
     """
 
+    told_as = "recorded"
+
     def __init__(
         self,
         path: str = "",

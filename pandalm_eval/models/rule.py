@@ -55,14 +55,16 @@ def apply_rule(rule: str, length1: int, length2: int, id: str, seed: int = 0) ->
 class RuleJudge(PairJudge):
     """`name=longest|first|second|tie|random`, `seed=` for random."""
 
+    told_as = "rule"
+
     def __init__(self, name: str = "", seed: int = 0, **ignored: Any) -> None:
         super().__init__()
+        if unknown := sorted(set(ignored) - {"batch_size", "max_batch_size", "device"}):
+            raise UsageError(f"--model rule takes name and seed, not {', '.join(unknown)}.")
         if name not in RULES:
             raise UsageError(
                 f"unknown rule {name!r}; known are {', '.join(RULES)} (--model_args name=…)."
             )
-        if unknown := sorted(set(ignored) - {"batch_size", "max_batch_size", "device"}):
-            raise UsageError(f"--model rule takes name and seed, not {', '.join(unknown)}.")
         self._name = str(name)
         try:
             self._seed = int(seed)

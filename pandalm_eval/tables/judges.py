@@ -44,7 +44,11 @@ class JudgesTable:
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> JudgesTable:
-        """The table of runs; baselines are computed on each pair set and gold that occurs."""
+        """The table of runs; baselines are computed on each pair set and gold that occurs.
+
+        Of pairs of which a part has a gold label, that part.
+        """
+        runs = [_labelled(run) for run in runs]
         rows = [_run_row(run) for run in runs]
         for judged in _pair_sets(runs):
             rows += _rule_rows(judged) + _human_rows(judged)
@@ -59,6 +63,15 @@ class JudgesTable:
     def sections(self) -> list[list[dict[str, str]]]:
         """The judges; how far each two agree."""
         return judges_text.sections(self.rows, self.agreements)
+
+
+def _labelled(run: Run) -> Run:
+    """The run on its pairs with a gold label; the whole run where none or all have one."""
+    judgments = run.judgments or ()
+    labelled = [judgment for judgment in judgments if judgment.gold is not None]
+    if not labelled or len(labelled) == len(judgments):
+        return run
+    return replace(run, judgments=labelled, figures=summarise(labelled, run.name.protocol))
 
 
 def _row(judge: str, source: str, protocol: str, gold: str, figures: Mapping[str, float]) -> Row:

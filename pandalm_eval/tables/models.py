@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -54,11 +55,17 @@ class ModelsTable:
         rows: list[Row] = []
         ranking: list[Row] = []
         differences: list[tuple[str, str]] = []
+        seen: Counter[tuple[str, str]] = (
+            Counter()
+        )  # of runs by one judge, each has its own sections
         for run in runs:
             judged = _by_gold(run) if gold else run
             outcomes = outcomes_of(judged)
             own = contest_rows(outcomes, labelled=judged.name.gold_source == LABELS)
-            told = {"judge": judged.name.judge, "protocol": judged.name.protocol.value}
+            name = judged.name.judge, judged.name.protocol.value
+            seen[name] += 1
+            numbered = f"{name[0]} [{seen[name]}]" if seen[name] > 1 else name[0]
+            told = {"judge": numbered, "protocol": name[1]}
             rows += [told | row for row in own]
             found = better(outcomes, own)
             differences += found

@@ -25,14 +25,19 @@ def sections(rows: Sequence[Row], ranking: Sequence[Row]) -> list[list[dict[str,
 
 
 def _ranked(judge: str, row: Row) -> dict[str, str]:
-    best, worst = row["best_rank"], row["worst_rank"]
     return {
         f"candidate, by {judge}": one_line(row["candidate"]),
-        "rank": str(best) if best == worst else f"{best}–{worst}",
+        "rank": ranks(row),
         "win rate over all": _rate(row),
         "strength": _number(row["log_strength"]),
         "below best": _distance(row),
     }
+
+
+def ranks(row: Row) -> str:
+    """The ranks that a candidate may have."""
+    best, worst = row["best_rank"], row["worst_rank"]
+    return str(best) if best == worst else f"{best}–{worst}"
 
 
 def _distance(row: Row) -> str:
@@ -62,7 +67,7 @@ def _matrix(rows: Iterable[Row], names: Sequence[str]) -> list[dict[str, str]]:
         cells[row["a"], row["b"]] = share(rate) + star
         cells[row["b"], row["a"]] = share(None if rate is None else 1 - rate) + star
     return [
-        {"win rate of ↓ against →": one_line(one)}
+        {"win rate, row against column": one_line(one)}
         | {one_line(other): cells.get((one, other), NOTHING) for other in names}
         for one in names
     ]
