@@ -127,6 +127,32 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         InputError: missing, unreadable, not UTF-8, not JSON, truncated, empty, or not objects;
             the message has file and line or record.
     """
+    text = _read_text(path)
+    records = _parse(path, text) if text.lstrip()[0] == "[" else _parse_lines(path, text)
+    if not records:
+        raise InputError(f"{path}: the list is empty; at least one record is needed.")
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise InputError(
+                f"{path}: record {number} is {_json_type(record)}, not an object with fields."
+            )
+    return records
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The one object that a JSON file holds, not empty.
+
+    Raises:
+        InputError: as `read_records`, or the file holds something else.
+    """
+    found = _parse(path, _read_text(path))
+    if not isinstance(found, dict) or not found:
+        told = "an empty object" if found == {} else _json_type(found)
+        raise InputError(f"{path}: holds {told}, not an object with fields.")
+    return found
+
+
+def _read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -141,20 +167,12 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         ) from None
     if not text.strip():
         raise InputError(f"{path}: the file is empty; at least one record is needed.")
-    records = _parse_list(path, text) if text.lstrip()[0] == "[" else _parse_lines(path, text)
-    if not records:
-        raise InputError(f"{path}: the list is empty; at least one record is needed.")
-    for number, record in enumerate(records):
-        if not isinstance(record, dict):
-            raise InputError(
-                f"{path}: record {number} is {_json_type(record)}, not an object with fields."
-            )
-    return records
+    return text
 
 
-def _parse_list(path: Path, text: str) -> list[Any]:
+def _parse(path: Path, text: str) -> Any:
     try:
-        records: list[Any] = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
@@ -164,7 +182,6 @@ def _parse_list(path: Path, text: str) -> list[Any]:
         raise InputError(f"{path}: nested too deeply to be a list of records.") from None
     except ValueError as error:  # a whole number of more than 4300 digits
         raise InputError(f"{path}: cannot be read as JSON ({error}).") from None
-    return records
 
 
 def _parse_lines(path: Path, text: str) -> list[Any]:
