@@ -47,7 +47,9 @@ def told_by_rules(
         ]
         for rule in RULES
     }
-    ((commonest, _),) = Counter(question.key for question in questions if question.key).most_common(1)
+    ((commonest, _),) = Counter(question.key for question in questions if question.key).most_common(
+        1
+    )
     told[f"commonest answer ({commonest})"] = [
         _names(pair.answer1 == commonest, pair.answer2 == commonest) for pair in pairs
     ]

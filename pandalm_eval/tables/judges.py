@@ -18,8 +18,9 @@ from pandalm_eval.metrics import summarise
 from pandalm_eval.models.rule import apply_rule
 from pandalm_eval.results import Run, common_judgments
 from pandalm_eval.settings import HUMAN
-from pandalm_eval.statistics.clusters import bootstrap_sums, cluster_sums, clustered_error, interval
+from pandalm_eval.statistics.paired import mean_difference
 from pandalm_eval.tables import judges_text
+from pandalm_eval.tables.cells import estimated
 from pandalm_eval.tables.judges_text import Row
 from pandalm_eval.verdicts import LABELS, Verdict
 
@@ -45,9 +46,9 @@ class JudgesTable:
     @classmethod
     def of(cls, runs: Sequence[Run]) -> JudgesTable:
         """The table of runs; baselines are computed on each pair set and gold that occurs."""
-        rows = [_run_row(run) for run in runs]
-        for judged in _pair_sets(runs):
-            rows += _rule_rows(judged) + _human_rows(judged)
+        rows = [run_row(run) for run in runs]
+        for judged in pair_sets(runs):
+            rows += rule_rows(judged) + _human_rows(judged)
         if any(_is_test_set(run) for run in runs):
             rows += published_rows()
         return cls(rows, _agreements(runs), _notes(rows))
@@ -66,7 +67,8 @@ def _row(judge: str, source: str, protocol: str, gold: str, figures: Mapping[str
     return {"judge": judge, "source": source, "protocol": protocol, "gold": gold} | told
 
 
-def _run_row(run: Run) -> Row:
+def run_row(run: Run) -> Row:
+    """A run's figures, with counts of readings where its judgments are at hand."""
     name = run.name
     row = _row(name.judge, "run", name.protocol.value, name.gold_source, run.figures)
     row |= {"task": name.task, "prompt": name.prompt, "decoding": name.decoding}
@@ -87,7 +89,7 @@ def _is_test_set(run: Run) -> bool:
     )
 
 
-def _pair_sets(runs: Sequence[Run]) -> list[Run]:
+def pair_sets(runs: Sequence[Run]) -> list[Run]:
     """One run with judgments for each set of pairs and gold."""
     found: dict[tuple[Any, ...], Run] = {}
     for run in runs:
@@ -108,7 +110,8 @@ def _with_verdict(judgment: Judgment, verdict: Verdict) -> Judgment:
     )
 
 
-def _rule_rows(run: Run) -> list[Row]:
+def rule_rows(run: Run) -> list[Row]:
+    """The trivial rules on the pairs of a run."""
     rows = []
     for rule in _RULES:
         judgments = [
@@ -217,25 +220,16 @@ def _agreement(a: str, b: str, common: Sequence[tuple[Judgment, Judgment]]) -> R
     kappa = summarise(readable, Protocol.SINGLE)["kappa"] if readable else math.nan
     numbers: dict[str, int] = {}
     clusters = np.array([numbers.setdefault(one.prompt_id, len(numbers)) for one, _ in common])
-    differences = np.array([[one.correct - other.correct, 1.0] for one, other in common])
-    sums = cluster_sums(differences, clusters)
-
-    def mean(sums: Any) -> Any:
-        return sums[..., 0] / sums[..., 1]
-
-    low, high = interval(np.concatenate([mean(chunk) for chunk in bootstrap_sums(sums)]))
+    differences = np.array([float(one.correct) - other.correct for one, other in common])
+    found = mean_difference(differences, clusters)
     return {
         "a": a,
         "b": b,
         "n": len(common),
-        "n_prompts": len(sums),
+        "n_prompts": found.clusters,
         "agreement": agree,
         "kappa": None if math.isnan(kappa) else kappa,
-        "acc_difference": float(mean(sums.sum(axis=0))),
-        "acc_difference_stderr": clustered_error(mean, sums),
-        "acc_difference_ci_low": low,
-        "acc_difference_ci_high": high,
-    }
+    } | estimated("acc_difference", found)
 
 
 def _notes(rows: Iterable[Row]) -> list[str]:
