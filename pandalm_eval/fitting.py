@@ -85,11 +85,15 @@ def fit(
     if fits(fields):
         return fields, False
     if shorten is Shorten.INPUT:
-        keep = _longest(len(fields.input), lambda n: fits(replace(fields, input=fields.input[:n])))
-        shortened = replace(fields, input=_cut(fields.input, keep))
-        if fits(shortened):
+        input = shorten_input(fields.input, lambda text: fits(replace(fields, input=text)))
+        if fits(shortened := replace(fields, input=input)):
             return shortened, True
     return _shorten_responses(_shorten_task(fields, build, budget), fits), True
+
+
+def shorten_input(input: str, fits: Callable[[str], bool]) -> str:
+    """The longest beginning of the input that fits, without blanks at its end; empty if none."""
+    return _cut(input, _longest(len(input), lambda n: fits(input[:n])))
 
 
 def _shorten_task(fields: Fields, build: Callable[[Fields], str], budget: Budget) -> Fields:
@@ -100,9 +104,9 @@ def _shorten_task(fields: Fields, build: Callable[[Fields], str], budget: Budget
 
     if fits(fields):
         return fields
-    keep = _longest(len(fields.input), lambda n: fits(replace(fields, input=fields.input[:n])))
-    fields = replace(fields, input=_cut(fields.input, keep))
-    if keep:
+    input = shorten_input(fields.input, lambda text: fits(replace(fields, input=text)))
+    fields = replace(fields, input=input)
+    if input:
         return fields
     keep = _longest(
         len(fields.instruction),

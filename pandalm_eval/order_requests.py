@@ -103,7 +103,7 @@ class OrderRequests:
         budget = self._context.budget(new_tokens)
 
         def build(candidate: Fields) -> str:
-            return _as_text(prompt(candidate))
+            return as_text(prompt(candidate))
 
         fitted, truncated = fit(fields, build, budget, self._shorten)
         if truncated and not budget.holds(build(fitted)):
@@ -129,7 +129,7 @@ class OrderRequests:
             return
         for request in requests[:6]:
             text, continuation = request.args
-            if splits_prompt(tokenizer, _as_text(text), continuation):
+            if splits_prompt(tokenizer, as_text(text), continuation):
                 raise UsageError(
                     f"{self._task}: the stock log-likelihood path would score other tokens "
                     f"than the prompt's own with the tokenizer {tokenizer.name_or_path}, because "
@@ -171,6 +171,6 @@ def _whole_prompt(
     return chat_template([*messages, {"role": "user", "content": prompt}])
 
 
-def _as_text(prompt: Any) -> str:
+def as_text(prompt: Any) -> str:
     """A prompt as text; chat APIs get messages as JSON in a wrapper of the harness."""
     return prompt if isinstance(prompt, str) else str(prompt.prompt)

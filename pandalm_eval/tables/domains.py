@@ -61,13 +61,14 @@ class DomainsTable:
             rows += [_placed(judged, row) for row in rule_rows(judged)]
         rows.sort(key=lambda row: _order(row["domain"]))  # stable: runs come before rules
         drops = [_drop(home, run) for run in outside for home in inside if _alike(home, run)]
+        drops.sort(key=lambda row: _order(row["domain"]))
         told = {(drop["judge"], drop["protocol"], drop["domain"]) for drop in drops}
         alone = [
             f"{run.name.judge} ({run.name.protocol}, {domain_of(run)})"
             for run in outside
             if (run.name.judge, run.name.protocol.value, domain_of(run)) not in told
         ]
-        return cls(rows, drops, _notes(alone))
+        return cls(rows, drops, _notes(alone, drops))
 
     def as_json(self) -> dict[str, Any]:
         """Rows, drops and notes."""
@@ -92,7 +93,7 @@ def _order(domain: str) -> tuple[int, str]:
 
 
 def _placed(run: Run, row: Row) -> Row:
-    placed = {"domain": domain_of(run)} | row
+    placed: Row = {"domain": domain_of(run)} | row
     if row["source"] == "run" and run.judgments is not None:
         placed["n_truncated"] = sum(
             any(reading.truncated for reading in judgment.readings) for judgment in run.judgments
@@ -129,7 +130,7 @@ def _defined(run: Run, key: str) -> float | None:
     return None if value != value else value
 
 
-def _notes(alone: Iterable[str]) -> list[str]:
+def _notes(alone: Iterable[str], drops: Sequence[Row]) -> list[str]:
     notes = [
         "The domain tasks are this project's own design; the paper's domain data was never "
         "released, so no figure of it stands here. Gold follows from the data sets' answer keys.",
@@ -140,9 +141,9 @@ def _notes(alone: Iterable[str]) -> list[str]:
     ]
     if told := ", ".join(alone):
         notes.append(
-            f"Without a drop, as no run of the human set under the same protocol is at hand: {told}."
+            f"No drop, as no run of the human set under the same protocol is at hand: {told}."
         )
-    else:
+    if drops:
         notes.append(
             "Drop: human set less domain, by independent draws in both. The shares of ties differ "
             "between the sets, which moves accuracy; kappa is corrected for chance."
