@@ -31,7 +31,7 @@ class Scored:
 def score(question: Question, response: str) -> Scored:
     """The response of a model to a question.
 
-    - choice: the one letter that an "answer is (B)", a beginning "B." or the only "(B)" names, else
+    - choice: the one letter that "answer is B", "(B)" or a beginning "B." names, in that order, else
       the one option whose words the text holds
     - decision, yesno: the word that it begins with or that "the answer is" names
     - factoid: right where it holds the words of a spelling of the answer
@@ -51,17 +51,17 @@ def score(question: Question, response: str) -> Scored:
     return Scored(answer or "", None if answer is None else answer == question.key)
 
 
-_ANSWER_IS = r"answer(?:\s+to\s+(?:this|the)\s+question)?\s*(?:is|:)\s*"
+_ANSWER_IS = r"(?i:answer(?:\s+to\s+(?:this|the)\s+question)?\s*(?:is\s*:?|:)\s*)"
 _LETTERS = (
-    re.compile(rf"{_ANSWER_IS}(?:option\s+)?\(?([A-Z])\b(?!')", re.IGNORECASE),
-    re.compile(r"\A\s*\(?([A-Z])(?:[).:]|\s*\Z)"),
+    re.compile(rf"{_ANSWER_IS}(?i:option\s+)?\(?([A-Z])\b(?!')"),
     re.compile(r"\(([A-Z])\)"),
+    re.compile(r"\A([A-Z])(?:[).:]|\Z)"),
 )
 
 
 def _choice(text: str, question: Question) -> str | None:
     for pattern in _LETTERS:
-        told = {letter.upper() for letter in pattern.findall(text)} & set(question.said)
+        told = set(pattern.findall(text)) & set(question.said)
         if told:
             return _only(told)
     return _only(
@@ -76,7 +76,7 @@ def _decision(text: str, known: Sequence[str]) -> str | None:
     told = set(first) & set(known)
     told |= {
         word.casefold()
-        for word in re.findall(rf"{_ANSWER_IS}\W*(\w+)", text, re.IGNORECASE)
+        for word in re.findall(rf"{_ANSWER_IS}\W*(\w+)", text)
         if word.casefold() in known
     }
     return _only(told)
