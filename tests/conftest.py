@@ -119,7 +119,7 @@ def lsat_record(number: int) -> dict[str, Any]:
     """A question of the released shape; two questions share a passage."""
     colours = ("red", "green", "blue", "white", "black")
     return {
-        "passage": f"Box {number // 2} is {colours[number % 5]} inside. It holds {number} coins.",
+        "passage": f"There is box {number // 2}. It holds {number // 2} coins.",
         "question": f"Which colour is box {number // 2}, seen from side {number % 2}?",
         "options": [f"({'ABCDE'[i]}){colour}" for i, colour in enumerate(colours)],
         "label": "ABCDE"[number % 5],

@@ -31,10 +31,10 @@ def test_lsat_question(write: Write) -> None:
         "Which colour is box 0, seen from side 0?\n"
         "(A) red\n(B) green\n(C) blue\n(D) white\n(E) black"
     )
-    assert first.input == "Box 0 is red inside. It holds 0 coins."
+    assert first.input == "There is box 0. It holds 0 coins."
     assert (first.key, first.wrong, first.split) == ("A", ("B", "C", "D", "E"), "ar")
     assert second.say("B") == "(B) green"
-    assert first.cluster != third.cluster  # of other passages
+    assert first.cluster == second.cluster != third.cluster  # the passage
     assert first.source_id.startswith("ar-")
 
 

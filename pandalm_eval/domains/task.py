@@ -13,6 +13,7 @@ from pandalm_eval.domains.answer_key import SEED, KeyedPair
 from pandalm_eval.domains.candidates import pairs_of_candidates
 from pandalm_eval.domains.questions import Question
 from pandalm_eval.domains.sources import pairs_by_key, read_parts
+from pandalm_eval.errors import InputError
 from pandalm_eval.fitting import Shorten
 from pandalm_eval.pairs import Pair
 from pandalm_eval.responses import read_candidates
@@ -49,6 +50,20 @@ class DomainJudge(PairwiseJudge):
         return pairs_of_candidates(
             questions, candidates, baseline, join=settings.join, protocol=settings.protocol
         )
+
+    def _choose(self, pairs: list[Pair]) -> list[Pair]:
+        """The pairs with a gold label.
+
+        Raises:
+            InputError: there is none.
+        """
+        if not any(pair.gold for pair in pairs):
+            raise InputError(
+                f"{self.config.task}: in none of the {len(pairs)} pairs can both responses be "
+                "scored by the key. Let candidates answer with a letter, a decision or a name, or "
+                "give labels with --metadata gold=FILE."
+            )
+        return super()._choose(pairs)
 
     @property
     def _respond_task(self) -> str:
