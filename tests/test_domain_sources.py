@@ -78,7 +78,7 @@ def test_bad_lsat_record(changes: Record, said: str, write: Write) -> None:
 
 def test_every_bad_lsat_record_is_named(write: Write) -> None:
     records = [lsat_record(n) | {"label": "Z"} for n in range(2)]
-    with pytest.raises(InputError, match="record 0 has label 'Z'.*record 1 has label 'Z'"):
+    with pytest.raises(InputError, match=r"record 0 has label 'Z'.*record 1 has label 'Z'"):
         read_lsat(write(records), "ar")
 
 
@@ -88,7 +88,7 @@ def test_every_bad_lsat_record_is_named(write: Write) -> None:
 def pubmedqa(
     write: Write, records: dict[str, Any], split: dict[str, str] | None = None
 ) -> list[Question]:
-    told = {pmid: "yes" for pmid in records} if split is None else split
+    told = dict.fromkeys(records, "yes") if split is None else split
     return read_pubmedqa(write(records, "questions.json"), write(told, "split.json"))
 
 

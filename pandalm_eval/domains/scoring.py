@@ -31,8 +31,8 @@ class Scored:
 def score(question: Question, response: str) -> Scored:
     """The response of a model to a question.
 
-    - choice: the one letter that "answer is B", "(B)" or a beginning "B." names, in that order, else
-      the one option whose words the text holds
+    - choice: the one letter that "answer is B", "(B)" or a beginning "B." names, in that order,
+      else the one option whose words the text holds
     - decision, yesno: the word that it begins with or that "the answer is" names
     - factoid: right where it holds the words of a spelling of the answer
     - list: right where it holds a spelling of every item
