@@ -17,7 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pandalm_eval.domains.answer_key import BRIEF, DESIGNS, LONG, SEED, KeyedPair, build_pairs
+from pandalm_eval.domains.answer_key import (
+    DESIGNS,
+    SEED,
+    WORDINGS,
+    KeyedPair,
+    build_pairs,
+)
 from pandalm_eval.domains.questions import Kind, Question
 from pandalm_eval.domains.sources import pairs_by_key, parts_of, read_parts
 from pandalm_eval.verdicts import Verdict
@@ -79,10 +85,9 @@ def test_every_pair(questions: list[Question], seed: int) -> None:
     for pair in pairs:
         assert pair.gold is GOLD[_right(pair)]
         assert pair.answer1 != pair.answer2
-        # Both name the same two answers in one sentence or the other: the same words, and a length
-        # that tells of the sentence alone.
-        longer = len(pair.response1) - len(pair.response2)
-        assert abs(longer) == len(LONG) - len(BRIEF)
+        # Both name the same two answers, in one wording: the lengths tell of the sentences alone.
+        apart = abs(len(pair.response1) - len(pair.response2))
+        assert apart in {len(longer) - len(brief) for brief, longer in WORDINGS}
     longer = [(p.gold is FIRST) is (len(p.response1) > len(p.response2)) for p in _decisive(pairs)]
     assert abs(2 * sum(longer) - len(longer)) <= 1
     sides = Counter(pair.gold for pair in pairs)
@@ -118,7 +123,7 @@ def test_shares(kind: Kind, keys: Sequence[str], counts: dict[Verdict, int]) -> 
 
 
 def test_words_of_a_pair() -> None:
-    (pair,) = build_pairs([question(0, Kind.CHOICE, "A")])
+    (pair,) = build_pairs([question(1, Kind.CHOICE, "A")])
     assert (pair.gold, pair.answer1, pair.answer2, pair.key) == (FIRST, "A", "B", "A")
     assert pair.response1 == ("The right answer to this question is (A) apples, and it is not B.")
     assert pair.response2 == "The answer is B, not (A) apples."
@@ -225,7 +230,7 @@ def test_pairs_of_a_version_are_pinned(data_dir: Path) -> None:
         assert hashlib.sha256(told).hexdigest()[:16] == digest, source
 
 
-PINNED = {"lsat": "78c93bb8bef78838", "pubmedqa": "8d169e2bcec58afe"}
+PINNED = {"lsat": "0dedb5a262432234", "pubmedqa": "8f251e525852e961"}
 
 
 # Gold again from the owners' files, by other code --------------------------------------------

@@ -1,12 +1,12 @@
 """Pairs from the answer key alone: decisive ones (right against wrong) and ties (both wrong).
 
 Style cannot give the answer away. Both responses of a pair name the same two answers and differ in
-which of them they choose; their sentences are a brief and a longer one, which is longer by the same
-number of characters whatever the answers are. Which response is the right one, and which the longer
-one, goes round through the four combinations; every answer that could be guessed by how common it
-is in the source (yes, no, maybe) is right equally often. So two responses alone say nothing of
-their gold. A tie is always two different wrong answers: the same answer twice would be a tie to
-anyone who can compare two words.
+which of them they choose; they do so in a brief and a longer sentence of one wording, drawn for the
+question, so that length is the sentence's and not the answer's. Which response is the right one,
+and which the longer one, goes round through the four combinations; every answer that could be
+guessed by how common it is in the source (yes, no, maybe) is right equally often. So two responses
+alone say nothing of their gold. A tie is always two different wrong answers: the same answer twice
+would be a tie to anyone who can compare two words.
 
 The order of records changes nothing: pairs stand, and go round, in the order of a hash of their
 source's id, the seed and the version.
@@ -26,8 +26,25 @@ VERSION = 1
 """Of the rules below; a change of any of them is a new version, and makes other pairs."""
 SEED = 2023
 
-BRIEF = "The answer is {chosen}, not {rejected}."
-LONG = "The right answer to this question is {chosen}, and it is not {rejected}."
+WORDINGS = (
+    (
+        "The answer is {chosen}, not {rejected}.",
+        "The right answer to this question is {chosen}, and it is not {rejected}.",
+    ),
+    (
+        "It is {chosen} rather than {rejected}.",
+        "What answers this question is {chosen} rather than {rejected}.",
+    ),
+    (
+        "I would say {chosen} and not {rejected}.",
+        "Having read the question, I would say {chosen} and not {rejected}.",
+    ),
+    (
+        "Not {rejected}, but {chosen}.",
+        "The answer to this question is not {rejected}, but {chosen}.",
+    ),
+)
+"""Brief and longer sentence. A question that gives several pairs has each in another wording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +112,10 @@ def build_pairs(questions: Sequence[Question], seed: int = SEED) -> list[KeyedPa
             one, two = (question.key, wrong) if right_first else (wrong, question.key)
             first_longer = right_first is right_longer
             decisive += 1
-        pairs.append(_pair(question, occurrence, gold, (one, two), first_longer))
+        wording = WORDINGS[(draw("wording", seed, question.source_id) + occurrence) % len(WORDINGS)]
+        brief, longer = wording
+        forms = (longer, brief) if first_longer else (brief, longer)
+        pairs.append(_pair(question, occurrence, gold, (one, two), forms))
     return pairs
 
 
@@ -140,11 +160,10 @@ def _pair(
     occurrence: int,
     gold: Verdict,
     answers: tuple[str, str],
-    first_longer: bool,
+    forms: tuple[str, str],
 ) -> KeyedPair:
     one, two = answers
     said = question.say(one), question.say(two)
-    forms = (LONG, BRIEF) if first_longer else (BRIEF, LONG)
     return KeyedPair(
         id=f"{question.source_id}:{occurrence}",
         prompt_id=question.cluster,
