@@ -127,7 +127,7 @@ def test_words_of_a_pair() -> None:
     assert (pair.gold, pair.answer1, pair.answer2, pair.key) == (FIRST, "A", "B", "A")
     assert pair.response1 == ("The right answer to this question is (A) apples, and it is not B.")
     assert pair.response2 == "The answer is B, not (A) apples."
-    assert (pair.id, pair.prompt_id, pair.split) == ("q0:0", "c0", "s")
+    assert (pair.id, pair.prompt_id, pair.split) == ("q1:0", "c0", "s")
 
 
 def test_without_a_wrong_answer_there_is_no_pair() -> None:
