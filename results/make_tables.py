@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from pandalm_eval.results import Run, read_runs
+from pandalm_eval.tables.domains import DomainsTable, domain_of
 from pandalm_eval.tables.judges import JudgesTable
 from pandalm_eval.tables.render import render
 
@@ -29,6 +30,9 @@ def page(runs: list[Run]) -> str:
         chosen = [run for run in runs if run.name.gold_source == gold]
         if chosen:
             parts.append(f"## {title}\n\n{render(JudgesTable.of(chosen), 'markdown')}\n")
+    if any(domain_of(run) for run in runs):
+        table = render(DomainsTable.of(runs), "markdown")
+        parts.append(f"## Law and biomedicine, beside the human set\n\n{table}\n")
     return "\n".join(parts)
 
 

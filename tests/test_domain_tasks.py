@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Write
 from lm_eval.api.instance import Instance
+from lm_eval.tasks import TaskManager
 from test_task import Listener, evaluate, figures, manager
 
 from pandalm_eval import models
@@ -18,6 +19,7 @@ from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.fitting import Budget, Shorten, estimate_tokens, fit
 from pandalm_eval.models.rule import RuleJudge
 from pandalm_eval.prompts import Fields, PromptStyle, render
+from pandalm_eval.tasks_folder import harness_tasks_folder
 
 DOMAINS = ("pandalm_lsat", "pandalm_pubmedqa", "pandalm_bioasq")
 
@@ -94,6 +96,12 @@ def test_classic_group_names_what_the_harness_has() -> None:
     config = manager({}).task_index["pandalm-classic"].cfg
     assert config is not None
     assert config["task"] == list(METRICS)
+    theirs = harness_tasks_folder()
+    folders = ("arc", "super_glue", "coqa", "hellaswag", "squadv2", "mmlu/default")
+    known = TaskManager(
+        include_path=[theirs / folder for folder in folders], include_defaults=False
+    )
+    assert set(METRICS) <= set(known.all_tasks)
     assert config["aggregate_metric_list"] == [{"metric": "acc", "weight_by_size": False}]
 
 

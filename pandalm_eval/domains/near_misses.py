@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pandalm_eval.domains.questions import Kind, Question, draw, words
 
 MOST = 2  # wrong answers of a question
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question with what it is compared by."""
+
+    question: Question
+    words: frozenset[str]
+    turn: int  # decides between questions that are equally like
 
 
 def with_near_misses(questions: Sequence[Question]) -> list[Question]:
@@ -18,16 +27,20 @@ def with_near_misses(questions: Sequence[Question]) -> list[Question]:
     shares all its words with a right answer is none. A question without another of its type has no
     wrong answer.
     """
-    return [replace(question, wrong=_wrong(question, questions)) for question in questions]
+    asked = [
+        _Asked(q, frozenset(words(q.instruction)), draw("turn", q.source_id)) for q in questions
+    ]
+    return [replace(one.question, wrong=_wrong(one, asked)) for one in asked]
 
 
-def _wrong(question: Question, questions: Sequence[Question]) -> tuple[str, ...]:
+def _wrong(one: _Asked, asked: Sequence[_Asked]) -> tuple[str, ...]:
+    question = one.question
     if question.kind is Kind.YESNO:
         return ("no",) if question.key == "yes" else ("yes",)
     if question.kind not in (Kind.FACTOID, Kind.LIST):
         return ()
     found: dict[tuple[str, ...], str] = {}
-    for answer in _foreign_answers(question, questions):
+    for answer in _foreign_answers(one, asked):
         found.setdefault(words(answer), answer)
         if len(found) == MOST:
             break
@@ -47,18 +60,17 @@ def listed(items: Sequence[str]) -> str:
     return "; ".join(item.strip().rstrip(".") for item in items)
 
 
-def _foreign_answers(question: Question, questions: Sequence[Question]) -> Iterator[str]:
+def _foreign_answers(one: _Asked, asked: Sequence[_Asked]) -> Iterator[str]:
     """First spelling of the first answer of the likest questions that could not be right here."""
-    own = set(words(question.instruction))
 
-    def unlikeness(other: Question) -> tuple[float, int]:
-        theirs = set(words(other.instruction))
-        return -len(own & theirs) / len(own | theirs), draw(question.source_id, other.source_id)
+    def unlikeness(other: _Asked) -> tuple[float, int]:
+        common = len(one.words & other.words)
+        return -common / (len(one.words) + len(other.words) - common), other.turn
 
-    right = [set(words(text)) for spellings in question.accepted for text in spellings]
-    others = [q for q in questions if q.kind is question.kind and q is not question]
+    right = [set(words(text)) for spellings in one.question.accepted for text in spellings]
+    others = [o for o in asked if o.question.kind is one.question.kind and o is not one]
     for other in sorted(others, key=unlikeness):
-        for spellings in other.accepted:
+        for spellings in other.question.accepted:
             told = set(words(spellings[0]))
             if told and not any(told <= known or known <= told for known in right):
                 yield spellings[0]

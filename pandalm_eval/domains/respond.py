@@ -23,6 +23,8 @@ class RespondDomain(Respond):
     shortened at its end; samples keep the whole one, which responses are matched by.
     """
 
+    _shortened = 0
+
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         given = dict(config or {})
         self._source = str(given["dataset_kwargs"]["source"])
