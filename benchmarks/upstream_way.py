@@ -1,17 +1,19 @@
 """What a pair costs: upstream's way against `pandalm_human_verdict`, same model, same run.
 
 Upstream's way is one reading a pair: batch 1, 4 beams, early stopping, repetition penalty 1.2, up
-to 512 new tokens. Ours reads both orders in batches and stops once the verdict stands. Both go
-through `hf-judge`. Ours is measured before and after upstream's, so that a machine whose speed
-drifts shows it. Prints Markdown; the ratio is upstream's seconds by the mean of ours.
+to 512 new tokens. Ours reads both orders in batches, each beginning that prompts share once, and
+stops once the verdict stands. Both go through `hf-judge` and read the same pairs: all those of a
+few prompts, as the task has them. Ours is measured before and after upstream's, so that a machine
+whose speed drifts shows it. Prints Markdown; the ratio is upstream's seconds by the mean of ours.
 
-    python benchmarks/upstream_way.py --pairs 8 --model_args pretrained=FOLDER,dtype=float32
+    python benchmarks/upstream_way.py --prompts 4 --file testset-v1.json
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import random
 import statistics
 import sys
 import time
@@ -32,6 +34,7 @@ from pandalm_eval.pairs import Pair, read_pairs
 from pandalm_eval.prompts import Fields, PromptStyle, render
 from pandalm_eval.settings import Decoding, Settings
 
+SEED = 2023
 WAYS = {
     "upstream": (Protocol.SINGLE, Decoding.UPSTREAM),
     "ours": (Protocol.VERDICT, Decoding.GREEDY),
@@ -64,16 +67,18 @@ def timed(judge: Any, own: list[Instance]) -> tuple[float, int]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--pairs", type=int, default=8, help="pairs, spread evenly over the file")
+    parser.add_argument("--prompts", type=int, default=4, help="prompts, drawn at random")
     parser.add_argument("--file", type=Path, help="testset-v1.json; by default the demo's pairs")
-    parser.add_argument("--model_args", help="of hf-judge; by default the demo's judge in fp32")
+    parser.add_argument("--model_args", help="of hf-judge; by default the demo's judge in bf16")
     options = parser.parse_args()
     if options.model_args is None:
         gguf = small_judge()
-        options.model_args = f"pretrained={gguf.parent},gguf_file={gguf.name},dtype=float32"
+        options.model_args = f"pretrained={gguf.parent},gguf_file={gguf.name},dtype=bfloat16"
     judge = HFJudge(**simple_parse_args_string(options.model_args), batch_size="auto")
     pairs = read_test_set(options.file) if options.file else read_pairs(PAIRS)
-    pairs = pairs[:: max(1, len(pairs) // options.pairs)][: options.pairs]
+    prompts = sorted({pair.prompt_id for pair in pairs})
+    chosen = set(random.Random(SEED).sample(prompts, min(options.prompts, len(prompts))))
+    pairs = [pair for pair in pairs if pair.prompt_id in chosen]
 
     def ours() -> tuple[float, int]:
         return timed(judge, [r for pair in pairs for r in requests(pair, *WAYS["ours"])])
@@ -84,7 +89,8 @@ def main() -> int:
     after = ours()
     print(
         f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"transformers {transformers.__version__}, {judge.model.dtype}, {len(pairs)} pairs\n\n"
+        f"transformers {transformers.__version__}, {judge.model.dtype}, "
+        f"{len(pairs)} pairs of {len(chosen)} prompts\n\n"
         "| way | readings a pair | s a pair | new tokens a pair |\n| --- | --- | --- | --- |"
     )
     slow = sum(seconds for seconds, _ in upstream)

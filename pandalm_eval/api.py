@@ -1,8 +1,8 @@
 """Comparing candidates from Python, in one call.
 
 from pandalm_eval import compare
-found = compare({"a": "a.json", "b": "b.json"}, judge={"model": "rule", "model_args": {"name": "longest"}})
-found.table()
+found = compare(["a.json", "b.json"], judge="WeOpenML/PandaLM-7B-v1")
+print(found.table())
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pandalm_eval.tables.models import ModelsTable
 
 Told = str | Path | Mapping[str, Any] | Any
-"""A response file, {"model": …, "model_args": {…}}, a model of the harness, or a name for `hf`."""
+"""A response file, {"model": …, "model_args": {…}}, a model of the harness, or a name for
+`hf-judge`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def compare(
     protocol: str = "verdict",
     prompt: str = "pandalm",
     join: str = "exact",
+    labels: str | Path | None = None,
     limit: int | None = None,
     **run: Any,
 ) -> Comparison:
@@ -110,11 +112,11 @@ def compare(
     Args:
         candidates: {name: candidate} or a list. A candidate is a response file, or a model that
             answers first: {"model": …, "model_args": {…}}, a model object of the harness, or the
-            name or folder of a model for `hf`.
+            name or folder of a model for `hf-judge`.
         judge: a model, told in the same ways; hf-judge, rule and recorded are known.
         baseline: a candidate's name: compare the others with it instead of all pairs.
         instructions: prompts that models answer; by default the 170 of the PandaLM test set.
-        protocol, prompt, join: as on the command line.
+        protocol, prompt, join, labels: as on the command line.
         limit: only so many prompts are answered, and only so many pairs judged.
         run: further arguments of `lm_eval.simple_evaluate` for all runs (batch_size, device, …).
 
@@ -142,6 +144,7 @@ def compare(
             "join": join,
             **({"baseline": baseline} if baseline else {}),
             **({"instructions": str(instructions)} if instructions else {}),
+            **({"labels": str(labels)} if labels else {}),
         }
         chat = {"apply_chat_template": True} if prompt == "chat" else {}
         written = _run(
@@ -243,7 +246,7 @@ def _run(
 
 def _model(told: Told) -> tuple[Any, dict[str, Any]]:
     if isinstance(told, str):
-        return "hf", {"pretrained": told}
+        return "hf-judge", {"pretrained": told}
     if isinstance(told, Mapping):
         if unknown := sorted(set(told) - {"model", "model_args"}):
             raise UsageError(f"a model is told by model and model_args, not {', '.join(unknown)}.")

@@ -26,15 +26,23 @@ def hf_judge_is_live() -> bool:
 
 
 def refuse_unscored(model: type) -> None:
-    """Raise a UsageError if a model class has no log-likelihoods, as chat APIs have none.
-
-    The harness's chat backends say so only when the first request reaches them: their method does
-    nothing but raise NotImplementedError.
-    """
-    method = getattr(model, "loglikelihood", None)
-    names = getattr(getattr(method, "__code__", None), "co_names", ())
-    if "NotImplementedError" in names:
+    """Raise a UsageError if a model class has no log-likelihoods, as chat APIs have none."""
+    if _is_chat_api(model):
         raise UsageError(
             f"{model.__name__} has no log-likelihoods, which the logprob protocol needs. Use the "
             "verdict protocol (pandalm_human_verdict), or a completions backend."
         )
+
+
+def refuse_bare_text(model: type, remedy: str) -> None:
+    """Raise a UsageError if a model class takes messages only; `remedy` makes them of prompts."""
+    if _is_chat_api(model):
+        raise UsageError(f"{model.__name__} takes messages, not bare text: add {remedy}.")
+
+
+def _is_chat_api(model: type) -> bool:
+    """The harness's chat backends say what they cannot only when the first request reaches them:
+    their `loglikelihood` does nothing but raise NotImplementedError."""
+    method = getattr(model, "loglikelihood", None)
+    names = getattr(getattr(method, "__code__", None), "co_names", ())
+    return "NotImplementedError" in names

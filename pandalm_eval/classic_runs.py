@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pandalm_eval.errors import InputError
-from pandalm_eval.pairs import read_records, short_hash
+from pandalm_eval.pairs import short_hash
+from pandalm_eval.records import read_records
 from pandalm_eval.results import judge_name, read_results
 from pandalm_eval.squad import token_f1
 

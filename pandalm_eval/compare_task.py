@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, ItemsView, Mapping, Sequence
 from dataclasses import replace
@@ -9,22 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from pandalm_eval.data import locate
-from pandalm_eval.errors import UsageError
+from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.figures import Figures
 from pandalm_eval.instructions import INFERENCE_SET
 from pandalm_eval.joining import contests, joined
 from pandalm_eval.judgments import Judgment, Protocol
-from pandalm_eval.labels import read_labels
+from pandalm_eval.labels import LABELS, check_sample, read_labels
 from pandalm_eval.metrics import SUFFIXES, keys_for, metrics_for, summarise
 from pandalm_eval.outcomes import Contest, Outcomes
 from pandalm_eval.pairs import Pair
 from pandalm_eval.readings import judge
 from pandalm_eval.responses import Candidate, read_candidates
 from pandalm_eval.settings import Settings
+from pandalm_eval.statistics.shares import Estimate
 from pandalm_eval.task import PairwiseJudge
+
+_log = logging.getLogger(__name__)
 
 COUNTS = ("win", "tie", "lose", "invalid")
 RATES = ("win_rate", "win_rate_low", "win_rate_high")
+CORRECTIONS = ("win_rate_human", "win_rate_corrected")
+"""With `labels`: by people's labels alone, and with the judge's help."""
 
 
 class Compare(PairwiseJudge):
@@ -33,7 +39,8 @@ class Compare(PairwiseJudge):
     Metrics: `win:A:B`, `tie:A:B`, `lose:A:B`, `invalid:A:B` (counts, from A's side), `win_rate:A:B`
     = (win + ½ tie) / (win + tie + lose) with error and interval, `win_rate_low:A:B` and
     `win_rate_high:A:B` (every invalid judgment lost, won); `win_rate:A` over all of A's judgments;
-    the judge's biases; bare `tie` and `invalid`, and the other bare ones with a baseline.
+    the judge's biases; bare `tie` and `invalid`, and the other bare ones with a baseline. With
+    `labels`: `win_rate_human:A:B` and `win_rate_corrected:A:B` (`statistics.correction`).
     """
 
     def _read_pairs(self) -> list[Pair]:
@@ -47,16 +54,23 @@ class Compare(PairwiseJudge):
         )
         if self.settings.labels is None:
             return pairs
-        labels = read_labels(Path(self.settings.labels).expanduser(), pairs)
-        return [replace(pair, gold=labels.get(pair.id)) for pair in pairs]
+        path = Path(self.settings.labels).expanduser()
+        labels = read_labels(path, pairs)
+        labelled = [replace(pair, gold=labels.get(pair.id)) for pair in pairs]
+        check_sample(path, labelled)
+        return labelled
 
     def _choose(self, pairs: list[Pair]) -> list[Pair]:
         """All of them: labels correct the win rate, they are no gold to agree with."""
         self.has_gold = False
+        self.config.metadata["gold"] = "none" if self.settings.labels is None else LABELS
         return pairs
 
     def _figures(self) -> Figures:
-        return comparison_figures(self.settings.protocol, self._names, self._baseline)
+        labelled = self.settings.labels is not None
+        return comparison_figures(
+            self.settings.protocol, self._names, self._baseline, labelled=labelled
+        )
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """The judgment, for every key."""
@@ -123,13 +137,16 @@ def _prompt_file(settings: Settings) -> Path | None:
         return None  # needed for plain lists only; those then say so
 
 
-def comparison_figures(protocol: Protocol, names: Sequence[str], baseline: str | None) -> Figures:
+def comparison_figures(
+    protocol: Protocol, names: Sequence[str], baseline: str | None, *, labelled: bool = False
+) -> Figures:
     """Wins, ties, losses and win rates of candidates, and the judge's biases."""
     versus = contests(names, baseline)
     bare = (*COUNTS, *RATES) if baseline is not None else ("tie", "invalid")
     keys = _with_error(bare)
+    of_contest = (*COUNTS, *RATES, *(CORRECTIONS if labelled else ()))
     for a, b in versus:
-        keys += _with_error([f"{key}:{a}:{b}" for key in (*COUNTS, *RATES)])
+        keys += _with_error([f"{key}:{a}:{b}" for key in of_contest])
     if len(versus) > 1:
         keys += _with_error([f"win_rate:{name}" for name in names])
     keys += keys_for(protocol, gold=False)
@@ -139,7 +156,10 @@ def comparison_figures(protocol: Protocol, names: Sequence[str], baseline: str |
         number = {name: place for place, name in enumerate(outcomes.names)}
         values = _of_contest(outcomes.against(baseline), "")
         for a, b in versus:
-            values |= _of_contest(outcomes.contest(number[a], number[b]), f":{a}:{b}")
+            contest = outcomes.contest(number[a], number[b])
+            values |= _of_contest(contest, f":{a}:{b}")
+            if labelled:
+                values |= _corrections(contest, f":{a}:{b}")
         for name in names:
             values |= _rate(outcomes.all_of(number[name]), f"win_rate:{name}")
         return values | summarise(judgments, protocol, gold=False)
@@ -155,7 +175,7 @@ def comparison_figures(protocol: Protocol, names: Sequence[str], baseline: str |
 
 def _with_error(keys: Sequence[str]) -> list[str]:
     """The keys, each win rate followed by its error and interval."""
-    rates = ("win_rate",)
+    rates = ("win_rate", *CORRECTIONS)
     return [
         told
         for key in keys
@@ -172,7 +192,22 @@ def _of_contest(contest: Contest, name: str) -> dict[str, float]:
     return values | {f"win_rate_low{name}": low, f"win_rate_high{name}": high}
 
 
+def _corrections(contest: Contest, name: str) -> dict[str, float]:
+    human, corrected = None, None
+    try:
+        if contest.is_labelled:
+            found = contest.corrected()
+            human, corrected = found.classical, found.corrected
+    except InputError as error:
+        _log.warning("%s is not corrected by labels: %s", name.strip(":"), error)
+    told = _estimated(human, f"win_rate_human{name}")
+    return told | _estimated(corrected, f"win_rate_corrected{name}")
+
+
 def _rate(contest: Contest, key: str) -> dict[str, float]:
-    rate = contest.win_rate()
+    return _estimated(contest.win_rate(), key)
+
+
+def _estimated(rate: Estimate | None, key: str) -> dict[str, float]:
     told = [math.nan] * 4 if rate is None else [rate.value, rate.stderr, rate.low, rate.high]
     return {f"{key}{suffix}": value for suffix, value in zip(SUFFIXES, told, strict=True)}

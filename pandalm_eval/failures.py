@@ -127,9 +127,9 @@ class _RemoteJudge:
             "loglikelihood": self._ask(judge.loglikelihood),
         }
         vars(judge).update(own)
-        api.retry = lambda **policy: retry(
-            **policy | {"retry": _failed_to_answer, "retry_error_callback": self._give_up}
-        )
+        # What is given wins, so that of two remote models each gives up its own requests.
+        ours = {"retry": _failed_to_answer, "retry_error_callback": self._give_up}
+        api.retry = lambda **policy: retry(**ours | policy)
         log.addFilter(self._credentials)
         try:
             yield

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pandalm_eval.errors import InputError, listing
-from pandalm_eval.pairs import Pair, check_unique, id_field, read_label, read_records
+from pandalm_eval.pairs import Pair, check_unique, id_field, read_label
+from pandalm_eval.records import read_records
 from pandalm_eval.verdicts import Verdict
 
 GPT_LABELS = "pandalm/gpt-3.5-turbo-testset-v1.json"

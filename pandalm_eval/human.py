@@ -19,9 +19,9 @@ from pandalm_eval.pairs import (
     id_field,
     prompt_hash,
     read_label,
-    read_records,
     text_fields,
 )
+from pandalm_eval.records import read_records
 from pandalm_eval.verdicts import Verdict
 
 TEST_SET = "pandalm/testset-v1.json"

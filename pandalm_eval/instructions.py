@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pandalm_eval.errors import InputError, listing
-from pandalm_eval.pairs import prompt_hash, read_records, text_fields
+from pandalm_eval.pairs import prompt_hash, text_fields
+from pandalm_eval.records import read_records
 
 INFERENCE_SET = "pandalm/testset-inference-v1.json"
 """The 170 prompts of the PandaLM test set (in the data folder)."""

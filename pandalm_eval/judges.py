@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pandalm_eval import backends
 from pandalm_eval.errors import UsageError
+from pandalm_eval.failures import surviving
+from pandalm_eval.judgments import Protocol
+from pandalm_eval.prompts import PromptStyle
+from pandalm_eval.store import stored
 
 _EXAMPLE = '\'{"judge": {"model": "hf-judge", "model_args": {"pretrained": "…"}}}\''
 _WITHOUT_WEIGHTS = ("rule", "recorded")
@@ -54,26 +60,40 @@ class JudgeModel:
         """Whether it takes memory: rules and recorded files do not."""
         return self.model not in _WITHOUT_WEIGHTS
 
-    def check(self) -> None:
-        """Raise a UsageError for a name that is no model; make a judge without weights at once."""
-        from lm_eval.api.registry import get_model
+    def check(self, protocol: Protocol, prompt: PromptStyle) -> None:
+        """Refuse early what the judge cannot do; one without weights is made at once.
 
-        from pandalm_eval import models
-
-        models.register()
+        Raises:
+            UsageError: a name that is no model, or a model that cannot judge so.
+        """
         try:
-            get_model(self.model)
+            kind = self._kind()
         except Exception as error:  # unknown, or its library is not installed
             raise UsageError(f"the judge's model {self.model!r} cannot be had: {error}") from None
+        if protocol is Protocol.LOGPROB:
+            backends.refuse_unscored(kind)
+        if prompt is not PromptStyle.CHAT:
+            backends.refuse_bare_text(kind, "prompt=chat")
         if not self.is_model:
             self.load()
 
     def load(self) -> Any:
         """The judge, ready to answer."""
+        return self._kind().create_from_arg_obj(dict(self.arguments), {})
+
+    def _kind(self) -> Any:
         from lm_eval.api.registry import get_model
 
         from pandalm_eval import models
 
         models.register()
-        made = get_model(self.model).create_from_arg_obj(dict(self.arguments), {})
-        return made
+        return get_model(self.model)
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[Any]:
+        """The judge, loaded: what is in the run's store is not asked again, and a request that
+        fails costs its own reading."""
+        lm = self.load()
+        judge = stored({"model": self.model, "model_args": dict(self.arguments)}, lm)
+        with surviving(lm, None if judge is lm else judge):
+            yield judge

@@ -17,7 +17,8 @@ from typing import Any
 
 from pandalm_eval.errors import InputError
 from pandalm_eval.models.text import Finish
-from pandalm_eval.pairs import check_unique, read_records
+from pandalm_eval.pairs import check_unique
+from pandalm_eval.records import stream_records
 from pandalm_eval.verdicts import LABELS, Invalid, Verdict, parse_verdict
 
 
@@ -62,14 +63,15 @@ class Reading:
     seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The reading as it stands in samples and judgments files."""
-        return {
-            "verdict": self.verdict.value,
+        """The reading as it stands in samples and judgments files; what it has not is left out."""
+        told = {
             "reason": self.reason and self.reason.value,
             "probabilities": self.probabilities and list(self.probabilities),
-            "truncated": self.truncated,
+            "truncated": self.truncated or None,
             "seconds": self.seconds,
         }
+        given = {key: value for key, value in told.items() if value is not None}
+        return {"verdict": self.verdict.value} | given
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Reading:
@@ -306,7 +308,7 @@ def read_judgments(path: Path) -> tuple[RunName, list[Judgment]]:
     """
     run: RunName | None = None
     judgments = []
-    for number, record in enumerate(read_records(path), start=1):
+    for number, record in enumerate(stream_records(path), start=1):
         try:
             told = RunName(
                 str(record["task"]),
@@ -325,5 +327,5 @@ def read_judgments(path: Path) -> tuple[RunName, list[Judgment]]:
             raise InputError(f"{path}: line {number} belongs to another run than line 1.")
         run = told
     check_unique(path, (judgment.id for judgment in judgments))
-    assert run is not None  # read_records refuses empty files
+    assert run is not None  # stream_records refuses empty files
     return run, judgments

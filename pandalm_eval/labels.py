@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pandalm_eval.errors import InputError, listing
 from pandalm_eval.instructions import Prompt
-from pandalm_eval.pairs import Pair, read_label, read_records, text_fields
+from pandalm_eval.pairs import Pair, read_label, text_fields
+from pandalm_eval.records import read_records
+from pandalm_eval.statistics.correction import require_enough
+from pandalm_eval.statistics.sampling import check_random
 from pandalm_eval.verdicts import Verdict
+
+LABELS = "labels"
+"""The gold of a comparison of which people judged a part."""
 
 
 def read_labels(path: Path, pairs: Sequence[Pair]) -> dict[str, Verdict]:
@@ -46,6 +54,44 @@ def read_labels(path: Path, pairs: Sequence[Pair]) -> dict[str, Verdict]:
     if doubled:
         raise InputError(f"{path}: records {listing(doubled)} label a pair that has its label.")
     return labels
+
+
+def check_sample(path: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse labels that no correction can rest on, before anything is judged.
+
+    For each two candidates with a labelled pair: at least 30 of their prompts have one, and the
+    labelled prompts may be a random sample by their place and the responses' lengths
+    (`statistics.sampling`). The judge's scores are looked at once they are there.
+
+    Args:
+        path: the label file, for messages.
+        pairs: of the comparison, with labels as gold, in the order of the prompts.
+
+    Raises:
+        InputError: naming the candidates.
+    """
+    contests: dict[tuple[str, str], list[Pair]] = {}
+    for pair in pairs:
+        one, two = sorted((str(pair.model1), str(pair.model2)))
+        contests.setdefault((one, two), []).append(pair)
+    for (one, two), own in contests.items():
+        labelled = {pair.prompt_id for pair in own if pair.gold is not None}
+        if not labelled:
+            continue
+        prompts: dict[str, int] = {}
+        known = {
+            "length of response 1": np.array([float(len(pair.response1)) for pair in own]),
+            "length of response 2": np.array([float(len(pair.response2)) for pair in own]),
+        }
+        try:
+            require_enough(len(labelled))
+            check_random(
+                np.array([pair.gold is not None for pair in own]),
+                np.array([prompts.setdefault(pair.prompt_id, len(prompts)) for pair in own]),
+                known,
+            )
+        except InputError as error:
+            raise InputError(f"{path}: {one} against {two}: {error}") from None
 
 
 def _pair_of(

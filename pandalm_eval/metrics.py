@@ -21,10 +21,14 @@ from pandalm_eval.statistics.clusters import (
     clustered_error,
     interval,
 )
+from pandalm_eval.statistics.shares import share_of_counts
 from pandalm_eval.verdicts import LABELS, Verdict
 
 UNDEFINED = "N/A"
 """What a results file says where the data leaves a value undefined."""
+
+LEAST_EITHER_WAY = 20
+"""Prompts with a hit, and with a miss, from which on a share's interval is the bootstrap's."""
 
 _BINS = 10
 _CODES = {label: code for code, label in enumerate((*LABELS, Verdict.INVALID))}
@@ -32,7 +36,8 @@ _CODES = {label: code for code, label in enumerate((*LABELS, Verdict.INVALID))}
 # Columns of a pair: gold × verdict (3 × 4, invalid last), then counts, then calibration by bin.
 _CONFUSION = slice(0, 12)
 _COUNTS = (
-    "pairs",
+    "labelled",
+    "correct",
     "both_valid",
     "consistent",
     "decisive_readings",
@@ -56,7 +61,8 @@ def _columns(judgment: Judgment) -> Floats:
     verdict, gold, readings = judgment.verdict, judgment.gold, judgment.readings
     if gold is not None:
         row[4 * _CODES[gold] + _CODES[verdict]] = 1
-    row[_AT["pairs"]] = 1
+        row[_AT["labelled"]] = 1
+        row[_AT["correct"]] = judgment.correct
     for swapped, reading in enumerate(readings):
         row[_AT["readings"]] += 1
         row[_AT["invalid_readings"]] += reading.verdict is Verdict.INVALID
@@ -89,18 +95,37 @@ def _share(part: Floats, whole: Floats) -> Floats:
     return result
 
 
-def _ratio(numerator: str, denominator: str) -> Callable[[Floats], Floats]:
-    return lambda sums: _share(sums[..., _AT[numerator]], sums[..., _AT[denominator]])
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A metric that counts: how many of the pairs or readings in `whole` are in `part`, too."""
+
+    part: str
+    whole: str
+
+    def counts(self, sums: Floats) -> tuple[Floats, Floats]:
+        """Both counts, (...)."""
+        return sums[..., _AT[self.part]], sums[..., _AT[self.whole]]
+
+    def __call__(self, sums: Floats) -> Floats:
+        """The share, (...); NaN where there is nothing to count."""
+        return _share(*self.counts(sums))
+
+    def ends(self, sums: Floats, draws: Floats) -> tuple[float, float]:
+        """The 95% interval from sums by prompt (prompts, k) and bootstrap values (draws,).
+
+        Where fewer than `LEAST_EITHER_WAY` prompts have a hit, or a miss, the bootstrap is too
+        narrow, and at 0 or 1 it has no width at all; the interval is Wilson's then, on the
+        effective number of pairs (`statistics.shares`).
+        """
+        part, whole = self.counts(sums)
+        if min((part > 0).sum(), (part < whole).sum()) >= LEAST_EITHER_WAY:
+            return interval(draws)
+        found = share_of_counts(part, whole)
+        return found.low, found.high
 
 
 def _confusion(sums: Floats) -> Floats:
     return sums[..., _CONFUSION].reshape(*sums.shape[:-1], 3, 4)
-
-
-def accuracy(sums: Floats) -> Floats:
-    """Share of pairs whose verdict equals gold; an invalid verdict is wrong."""
-    table = _confusion(sums)
-    return _share(np.trace(table[..., :3], axis1=-2, axis2=-1), table.sum(axis=(-2, -1)))
 
 
 def _by_label(table: Floats, name: str) -> Floats:
@@ -135,6 +160,11 @@ def kappa(sums: Floats) -> Floats:
     return _share(observed - chance, 1 - chance)
 
 
+def brier_score(sums: Floats) -> Floats:
+    """Mean over pairs of Σ (p − y)² over the three verdicts, in [0, 2]."""
+    return _share(sums[..., _AT["brier"]], sums[..., _AT["with_probabilities"]])
+
+
 def calibration_error(sums: Floats) -> Floats:
     """Expected calibration error over 10 equal-width bins of the highest probability, in [0, 1]."""
     bins = sums[..., _CALIBRATION]
@@ -165,7 +195,7 @@ _TWO_ORDERS = frozenset(Protocol) - {Protocol.SINGLE}
 _LOGPROB = frozenset({Protocol.LOGPROB})
 
 METRICS = (
-    Metric("acc", accuracy),
+    Metric("acc", Share("correct", "labelled")),
     *(
         Metric(f"{name}_{kind}", partial(agreement, name=name, weighted=kind == "weighted"))
         for kind in ("macro", "weighted")
@@ -174,36 +204,36 @@ METRICS = (
     Metric("kappa", kappa),
     Metric(
         "position_consistency",
-        _ratio("consistent", "both_valid"),
+        Share("consistent", "both_valid"),
         protocols=_TWO_ORDERS,
         needs_gold=False,
     ),
     Metric(
         "first_position_rate",
-        _ratio("shown_first", "decisive_readings"),
+        Share("shown_first", "decisive_readings"),
         higher_is_better=False,
         protocols=_TWO_ORDERS,
         needs_gold=False,
     ),
     Metric(
         "prefers_longer_rate",
-        _ratio("longer", "unequal_lengths"),
+        Share("longer", "unequal_lengths"),
         higher_is_better=False,
         needs_gold=False,
     ),
     Metric(
         "invalid_rate",
-        _ratio("invalid_readings", "readings"),
+        Share("invalid_readings", "readings"),
         higher_is_better=False,
         needs_gold=False,
     ),
     Metric(
         "truncated_rate",
-        _ratio("truncated_readings", "readings"),
+        Share("truncated_readings", "readings"),
         higher_is_better=False,
         needs_gold=False,
     ),
-    Metric("brier", _ratio("brier", "with_probabilities"), False, _LOGPROB),
+    Metric("brier", brier_score, False, _LOGPROB),
     Metric("ece", calibration_error, False, _LOGPROB),
 )
 """In the order of the results table."""
@@ -239,15 +269,14 @@ def summarise(
     Args:
         judgments: at least one, in any order: they are sorted by index, so that ranks and limits
             cannot change a digit.
-        gold: whether they are compared with gold, which then is on all of them; by default where
-            the first has one.
+        gold: whether they are compared with gold; by default where one of them has it.
 
     Returns:
         {key: value}; NaN where the data leaves a value undefined.
     """
     ordered = sorted(judgments, key=lambda judgment: judgment.index)
     sums = sums_by_cluster(ordered)
-    with_gold = ordered[0].gold is not None if gold is None else gold
+    with_gold = any(j.gold is not None for j in ordered) if gold is None else gold
     metrics = metrics_for(protocol, gold=with_gold)
     total = sums.sum(axis=0)
     draws: dict[str, list[Floats]] = {metric.key: [] for metric in metrics}
@@ -259,7 +288,11 @@ def summarise(
     for metric in metrics:
         value = float(metric.of(total))
         defined = not math.isnan(value) and len(sums) > 1
-        low, high = interval(np.concatenate(draws[metric.key])) if defined else (math.nan, math.nan)
+        low, high = math.nan, math.nan
+        if defined:
+            drawn = np.concatenate(draws[metric.key])
+            of = metric.of
+            low, high = of.ends(sums, drawn) if isinstance(of, Share) else interval(drawn)
         values[metric.key] = value
         values[f"{metric.key}_stderr"] = clustered_error(metric.of, sums) if defined else math.nan
         values[f"{metric.key}_ci_low"], values[f"{metric.key}_ci_high"] = low, high

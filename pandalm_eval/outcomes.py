@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from pandalm_eval.judgments import Judgment, Protocol
 from pandalm_eval.statistics.clusters import Floats
+from pandalm_eval.statistics.correction import Corrected, correct
+from pandalm_eval.statistics.sampling import check_random
 from pandalm_eval.statistics.shares import Estimate, share
 from pandalm_eval.verdicts import Verdict
 
@@ -28,11 +30,13 @@ class Contest:
         score: 1 win, .5 tie, 0 lose, NaN invalid; (n,).
         cluster: number of the prompt; (n,).
         longer: log of its length over the other's, (characters + 1); (n,).
+        human: what people say: 1, .5, 0, NaN where nobody was asked; (n,).
     """
 
     score: Floats
     cluster: Numbers
     longer: Floats
+    human: Floats
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -54,6 +58,25 @@ class Contest:
             return None
         return share(self.score[self.valid], self.cluster[self.valid])
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether people judged any of the pairs."""
+        return not np.isnan(self.human).all()
+
+    def corrected(self) -> Corrected:
+        """The win rate that people would give, by the pairs that they judged and the judge's all.
+
+        Of the pairs with a verdict, as every win rate.
+
+        Raises:
+            InputError: the labelled prompts are too few, or no random sample of the prompts.
+        """
+        valid = self.valid
+        score, human, cluster = self.score[valid], self.human[valid], self.cluster[valid]
+        known = {"the judge's score": score, "log ratio of lengths": self.longer[valid]}
+        check_random(~np.isnan(human), cluster, known)
+        return correct(score, human, cluster)
+
     def bounds(self) -> tuple[float, float]:
         """The win rate if every invalid judgment were a loss, and if every one were a win."""
         valid = self.score[self.valid].sum()
@@ -72,6 +95,7 @@ class Outcomes:
         score: of the first: 1, .5, 0, or NaN where the judgment is invalid; (n,).
         cluster: number of the prompt; (n,).
         longer: log length ratio of response 1 over response 2; (n,).
+        human: of the first by the gold label, NaN where there is none; (n,).
     """
 
     names: tuple[str, ...]
@@ -80,6 +104,7 @@ class Outcomes:
     score: Floats
     cluster: Numbers
     longer: Floats
+    human: Floats
 
     @classmethod
     def of(
@@ -113,6 +138,7 @@ class Outcomes:
                 [prompts.setdefault(j.prompt_id, len(prompts)) for j in rows], dtype=np.intp
             ),
             longer=np.array([math.log((j.length1 + 1) / (j.length2 + 1)) for j in rows]),
+            human=np.array([_SCORES[j.gold or Verdict.INVALID] for j in rows]),
         )
 
     def contest(self, a: int, b: int) -> Contest:
@@ -141,9 +167,13 @@ class Outcomes:
     def _from(self, straight: npt.NDArray[np.bool_], turned: npt.NDArray[np.bool_]) -> Contest:
         """The rows of both, those in `turned` told from the side of response 2."""
         rows = straight | turned
-        own, score, longer = straight[rows], self.score[rows], self.longer[rows]
+        own, score, human = straight[rows], self.score[rows], self.human[rows]
+        longer = self.longer[rows]
         return Contest(
-            np.where(own, score, 1 - score), self.cluster[rows], np.where(own, longer, -longer)
+            score=np.where(own, score, 1 - score),
+            cluster=self.cluster[rows],
+            longer=np.where(own, longer, -longer),
+            human=np.where(own, human, 1 - human),
         )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pandalm_eval.errors import InputError, listing
+from pandalm_eval.records import json_type, read_records
 from pandalm_eval.verdicts import Verdict
 
 
@@ -120,101 +121,6 @@ def id_field(path: Path, number: int, record: dict[str, Any], name: str, default
     return told
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Objects of a JSON list or of JSONL (told by the first character), in order.
-
-    Raises:
-        InputError: missing, unreadable, not UTF-8, not JSON, truncated, empty, or not objects;
-            the message has file and line or record.
-    """
-    text = _read_text(path)
-    records = _parse(path, text) if text.lstrip()[0] == "[" else _parse_lines(path, text)
-    if not records:
-        raise InputError(f"{path}: the list is empty; at least one record is needed.")
-    for number, record in enumerate(records):
-        if not isinstance(record, dict):
-            raise InputError(
-                f"{path}: record {number} is {_json_type(record)}, not an object with fields."
-            )
-    return records
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The one object that a JSON file holds, not empty.
-
-    Raises:
-        InputError: as `read_records`, or the file holds something else.
-    """
-    found = _parse(path, _read_text(path))
-    if not isinstance(found, dict) or not found:
-        told = "an empty object" if found == {} else _json_type(found)
-        raise InputError(f"{path}: holds {told}, not an object with fields.")
-    return found
-
-
-def _read_text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Check the path.") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not UTF-8 text (byte {error.start}). Save it as UTF-8 JSON or JSONL."
-        ) from None
-    if not text.strip():
-        raise InputError(f"{path}: the file is empty; at least one record is needed.")
-    return text
-
-
-def _parse(path: Path, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
-            "the file may be truncated. Fetch or write it again."
-        ) from None
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply to be a list of records.") from None
-    except ValueError as error:  # a whole number of more than 4300 digits
-        raise InputError(f"{path}: cannot be read as JSON ({error}).") from None
-
-
-def _parse_lines(path: Path, text: str) -> list[Any]:
-    records = []
-    # Not splitlines(): U+2028 and others may stand unescaped inside a JSON string.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{path}: line {number} is not valid JSON ({error.msg}); the file may be "
-                "truncated, or be neither a JSON list nor JSONL."
-            ) from None
-        except RecursionError:
-            raise InputError(f"{path}: line {number} is nested too deeply.") from None
-        except ValueError as error:
-            raise InputError(f"{path}: line {number} cannot be read as JSON ({error}).") from None
-    return records
-
-
-def _json_type(value: object) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "true/false",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
-
-
 def text_fields(
     path: Path, number: int, record: dict[str, Any], required: Sequence[str]
 ) -> dict[str, str]:
@@ -230,7 +136,7 @@ def text_fields(
             f"Needed are {', '.join(required)}."
         )
     if wrong := [name for name in required if not isinstance(record[name], str)]:
-        told = ", ".join(f"{name} is {_json_type(record[name])}" for name in wrong)
+        told = ", ".join(f"{name} is {json_type(record[name])}" for name in wrong)
         raise InputError(f"{where}: {told}; a text is needed.")
     return {name: clean_text(record[name]) for name in required}
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from pandalm_eval.errors import InputError, UsageError, listing
 from pandalm_eval.instructions import Prompt, named, refuse_doubled
-from pandalm_eval.pairs import clean_text, read_records, text_fields
+from pandalm_eval.pairs import clean_text, text_fields
+from pandalm_eval.records import read_records
 
 _log = logging.getLogger(__name__)
 

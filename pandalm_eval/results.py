@@ -16,7 +16,7 @@ from typing import Any
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Judgment, Protocol, RunName, read_judgments
 from pandalm_eval.metrics import summarise
-from pandalm_eval.pairs import read_records
+from pandalm_eval.records import stream_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def judgments_of_samples(path: Path, protocol: Protocol) -> list[Judgment]:
     from pandalm_eval.readings import judge_sample
 
     judgments = []
-    for number, sample in enumerate(read_records(path), start=1):
+    for number, sample in enumerate(stream_records(path), start=1):
         try:
             judgments.append(judge_sample(sample, protocol))
         except (KeyError, ValueError, TypeError, IndexError) as error:

@@ -281,8 +281,23 @@ def installed(told: Mapping[str, Any]) -> Iterator[None]:
     import lm_eval.api.model as harness
 
     original = harness.CachingLM
-    harness.CachingLM = lambda lm, cache_db: StoredJudge(told, lm, cache_db)
+
+    def around(lm: Any, cache_db: str) -> StoredJudge:
+        _IN_USE.append(cache_db)
+        return StoredJudge(told, lm, cache_db)
+
+    harness.CachingLM = around
     try:
         yield
     finally:
         harness.CachingLM = original
+        _IN_USE.clear()
+
+
+_IN_USE: list[str] = []
+"""The store of the run under way, as the harness names it."""
+
+
+def stored(told: Mapping[str, Any], lm: Any) -> Any:
+    """A second model of the run, answering from the first one's store; itself if there is none."""
+    return StoredJudge(told, lm, _IN_USE[-1]) if _IN_USE else lm

@@ -74,6 +74,12 @@ class WinRate(Respond):
             raise UsageError(
                 "pandalm-winrate needs the baseline's responses: --metadata baseline=FILE."
             )
+        if self.settings.labels is not None:
+            raise UsageError(
+                "pandalm-winrate takes no labels: people cannot have judged answers that are yet "
+                "to be written. Answer with pandalm-respond, label a random part of the prompts, "
+                "and give the labels to pandalm-compare."
+            )
         asked = self.settings.instructions
         (self._baseline,) = read_candidates(told, Path(asked).expanduser() if asked else None)
         self._name = self._candidate_name()
@@ -104,7 +110,7 @@ class WinRate(Respond):
 
     def build_all_requests(self, **arguments: Any) -> None:
         """Check the judge's arguments before the candidate works, then build its requests."""
-        self._judge.check()
+        self._judge.check(self.settings.protocol, self.settings.prompt)
         if self._judge.is_model and not candidate_memory.can_free():
             _log.warning("%s: %s", self.config.task, _TWO_STEPS)
         super().build_all_requests(**arguments)
@@ -144,19 +150,18 @@ class WinRate(Respond):
                 "metadata": {
                     "protocol": settings.protocol.value,
                     "prompt": settings.prompt.value,
-                    "labels": settings.labels,
                     **self._judge.arguments,
                 },
             }
         )
         candidate_memory.free()
-        lm = self._judge.load()
         chat = settings.prompt is PromptStyle.CHAT
-        comparison.build_all_requests(
-            apply_chat_template=chat, chat_template=lm.apply_chat_template if chat else None
-        )
-        requests = comparison.instances
-        answers = getattr(lm, comparison.OUTPUT_TYPE)(requests)
+        with self._judge.ready() as lm:
+            comparison.build_all_requests(
+                apply_chat_template=chat, chat_template=lm.apply_chat_template if chat else None
+            )
+            requests = comparison.instances
+            answers = getattr(lm, comparison.OUTPUT_TYPE)(requests)
         for request, answer in zip(requests, answers, strict=True):
             request.resps.append(answer)
         comparison.apply_filters()

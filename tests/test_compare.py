@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from pandalm_eval.metrics import SUFFIXES
 from pandalm_eval.outcomes import Outcomes
 from pandalm_eval.results import read_runs
 from pandalm_eval.statistics.shares import share
+from pandalm_eval.tables.models import ModelsTable
+from pandalm_eval.tables.render import render
 
 LONGEST = {"model": "rule", "model_args": {"name": "longest"}}
 COUNT = 40
@@ -221,6 +224,57 @@ def test_what_is_wrong_is_said_before_work(
 
 
 # --- human labels of some pairs --------------------------------------------------------------
+
+
+def labelled(files: dict[str, str], prompts: Sequence[int], write: Write) -> str:
+    """Labels of a against b by people who prefer the shorter answer, told for b and a."""
+    one, two = (json.loads(Path(files[name]).read_text()) for name in "ab")
+    records = []
+    for n in prompts:
+        first, second = (len(side[n]["response"]) for side in (two, one))
+        label = "tie" if first == second else "first" if first < second else "second"
+        records.append({"instruction": f"prompt {n}", "model1": "b", "model2": "a", "label": label})
+    return str(write(records, "labels.json"))
+
+
+def test_labels_correct_the_judge(files: dict[str, str], write: Write, tmp_path: Path) -> None:
+    prompts = sorted(random.Random(5).sample(range(COUNT), 32))
+    told = {"responses": files, "labels": labelled(files, prompts, write)}
+    figures = run(tmp_path, told)
+    (found,) = read_runs([tmp_path / "out0"])
+    assert found.name.gold_source == "labels"
+    rows = {(row["a"], row["b"]): row for row in ModelsTable.of([found]).rows}
+    row = rows["a", "b"]
+    # People say the opposite of the judge, so by them a wins as often as the judge says b does.
+    of_labelled = json.loads(Path(told["labels"]).read_text())
+    wins = {"first": 0.0, "second": 1.0, "tie": 0.5}
+    classical = sum(wins[record["label"]] for record in of_labelled) / len(prompts)
+    assert row["human_win_rate"] == pytest.approx(classical)
+    assert row["labelled_prompts"] == 32
+    assert row["corrected_win_rate_ci_low"] < classical < row["corrected_win_rate_ci_high"]
+    assert figures["win_rate_corrected:a:b"] == row["corrected_win_rate"]
+    assert figures["win_rate_human:a:b_ci_low"] == row["human_win_rate_ci_low"]
+    assert rows["a", "c"]["correction_reason"] == "no labels"
+    assert figures["win_rate_corrected:a:c"] == "N/A"
+    text = render(ModelsTable.of([found]), "markdown")
+    assert "| by people" in text
+    assert "| 32 of 40" in text
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [(range(10), "10 prompts have a human label"), (range(30), "stand together")],
+)
+def test_labels_that_cannot_correct_are_refused_before_work(
+    write: Write, prompts: Sequence[int], message: str
+) -> None:
+    many = [str(write(answers(n, [len(n) + i % 7 for i in range(400)]), f"{n}.json")) for n in "ab"]
+    told = {
+        "responses": many,
+        "labels": labelled(dict(zip("ab", many, strict=True)), prompts, write),
+    }
+    with pytest.raises(InputError, match=f"labels.json: a against b: .*{message}"):
+        compare(many, LONGEST, labels=told["labels"])
 
 
 def test_outcomes_are_told_from_either_side(files: dict[str, str]) -> None:

@@ -221,7 +221,7 @@ def judge_pairs(
 def reasons(told: dict[str, Any]) -> dict[str, set[str | None]]:
     found: dict[str, set[str | None]] = {}
     for (id, _), reading in told["readings"].items():
-        found.setdefault(id, set()).add(reading["reason"])
+        found.setdefault(id, set()).add(reading.get("reason"))
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sklearn.metrics
 import statsmodels.api as sm
@@ -20,6 +21,7 @@ from pandalm_eval.human import TEST_SET, read_test_set
 from pandalm_eval.judgments import Judgment, Probabilities, Protocol, Reading, decide, resolve
 from pandalm_eval.metrics import UNDEFINED, keys_for, printable, summarise
 from pandalm_eval.pairs import Pair
+from pandalm_eval.statistics.shares import share
 from pandalm_eval.verdicts import LABELS, Invalid, Verdict
 
 FIRST, SECOND, TIE, INVALID = Verdict
@@ -249,6 +251,20 @@ def test_intervals_are_ordered(judged: list[Judgment]) -> None:
         if math.isnan(value) or found["n_prompts"] == 1:
             assert math.isnan(low)
             assert math.isnan(error)
+
+
+@pytest.mark.parametrize("hits", [0, 1, 19, 20, 60, 80, 81, 100])
+def test_rare_outcomes_have_the_interval_of_shares(hits: int) -> None:
+    """100 prompts of one pair, so that the effective number is 100 whatever the share."""
+    verdicts = [FIRST] * hits + [SECOND] * (100 - hits)
+    judged = [judgment(i, FIRST, v, v, prompt=str(i)) for i, v in enumerate(verdicts)]
+    found = summarise(judged, Protocol.FULL)
+    wilson = share(np.array([1.0] * hits + [0.0] * (100 - hits)), np.arange(100))
+    is_wilson = (found["acc_ci_low"], found["acc_ci_high"]) == pytest.approx(
+        (wilson.low, wilson.high), abs=1e-12
+    )
+    assert is_wilson == (hits < 20 or hits > 80)
+    assert found["acc_ci_low"] < found["acc_ci_high"]
 
 
 def test_stderr_is_the_clustered_regressions() -> None:

@@ -51,7 +51,7 @@ PARSED = [command for command in commands() if command.startswith(PARSED_ONLY)]
 
 def test_code_blocks_name_their_language() -> None:
     fences = re.findall(r"^```(.*)$", README, re.MULTILINE)
-    assert set(fences[::2]) == {"bash", "json", "text", "bibtex"}
+    assert set(fences[::2]) == {"bash", "json", "text", "bibtex", "python"}
     assert set(fences[1::2]) == {""}
 
 
@@ -125,10 +125,9 @@ def test_layout_names_every_module() -> None:
 
 
 def test_links_to_files_lead_somewhere() -> None:
-    for name in ("README.md", "tasks/pandalm_human/README.md", "tasks/pandalm_pairs/README.md"):
-        page = ROOT / name
+    for page in (ROOT / "README.md", *(ROOT / "tasks").rglob("README.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf-8")):
-            assert (page.parent / target).exists(), f"{name}: {target}"
+            assert (page.parent / target).exists(), f"{page}: {target}"
 
 
 def test_command_line_reference_is_fresh() -> None:
@@ -153,6 +152,14 @@ def folder(
     pair = json.loads(example[1])
     pairs = [pair, pair | {"instruction": "Name the river.", "label": "tie"}]
     (tmp_path / "pairs.jsonl").write_text("".join(f"{json.dumps(p)}\n" for p in pairs), "utf-8")
+    for name, length in (("a", 3), ("b", 4), ("c", 2)):
+        answers = [
+            {"instruction": row["instruction"], "input": row["input"], "response": name * length}
+            for row in rows[::3]
+        ]
+        for path in (tmp_path / "responses" / f"{name}.json", tmp_path / f"{name}.json"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(answers), "utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PANDALM_DATA", str(small_data))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
@@ -192,14 +199,19 @@ def test_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert code == _EXIT_CODES.get(command, 0), f"{command}\n{err[-2000:]}"
         assert out.strip(), command
         if words[1] == "table" and "json" in words:
-            assert [row for row in json.loads(out)["rows"] if row["source"] == "run"]
+            assert [row for row in json.loads(out)["rows"] if row.get("source", "run") == "run"]
     assert (folder / "answers.sqlite").is_file()
+    for picture in ("order.svg", "win_rates.pdf", "confusion.png"):
+        assert (folder / picture).stat().st_size > 1000
+    for block in re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
+        exec(block, {})
+        assert "| b " in capsys.readouterr().out
     assert not [text for text in _published(folder) if "Paris" in text]
 
 
 def _stage(command: str) -> int:
     """Runs before what reads them; otherwise the README's order (sorting is stable)."""
-    stages = {"run": 0, "redact": 1, "table": 2}
+    stages = {"run": 0, "redact": 1, "table": 2, "plot": 2}
     return stages.get(shlex.split(command)[1], 0)
 
 

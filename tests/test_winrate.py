@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import Write
+from test_failures import item, serving
 from test_hf_judge import TOKENIZERS
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -22,6 +23,10 @@ from pandalm_eval.respond import _share_repeated
 from pandalm_eval.results import read_runs
 
 LONGEST = {"model": "rule", "model_args": {"name": "longest"}}
+CHAT = {
+    "model": "local-chat-completions",
+    "model_args": {"model": "m", "base_url": "http://[::1]:9"},
+}
 PROMPTS = [f"Name {n} colours." for n in range(6)]
 
 
@@ -187,6 +192,17 @@ def test_the_candidate_is_freed_before_a_real_judge_is_loaded(
             "unknown rule",
         ),
         (
+            {"baseline": "{baseline}", "judge": CHAT, "protocol": "logprob", "prompt": "chat"},
+            UsageError,
+            "has no log-likelihoods",
+        ),
+        ({"baseline": "{baseline}", "judge": CHAT}, UsageError, "add prompt=chat"),
+        (
+            {"baseline": "{baseline}", "judge": LONGEST, "labels": "{more}"},
+            UsageError,
+            "takes no labels",
+        ),
+        (
             {"baseline": "{baseline}", "judge": LONGEST, "instructions": "{more}"},
             InputError,
             "no answer to 1 of 7 prompts: 'Another.'",
@@ -211,7 +227,36 @@ def test_what_is_wrong_is_said_before_the_candidate_answers(
     told_to_user = capsys.readouterr().err
     assert code == error("").exit_code  # type: ignore[attr-defined]
     assert message in told_to_user
-    assert "judging" not in told_to_user
+    assert "generating" not in told_to_user
+
+
+def test_a_run_that_resumes_judges_nothing_twice(
+    model: Path, prompts: Path, baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    load = JudgeModel.load
+
+    def counting(judge: JudgeModel) -> Any:
+        lm = load(judge)
+        score = lm.loglikelihood
+        lm.loglikelihood = lambda requests: asked.append(len(requests)) or score(requests)
+        return lm
+
+    monkeypatch.setattr(JudgeModel, "load", counting)
+    told = {"model": "hf-judge", "model_args": {"pretrained": str(model), "device": "cpu"}}
+    metadata = {
+        "instructions": str(prompts),
+        "baseline": str(baseline),
+        "judge": told,
+        "protocol": "logprob",
+    }
+    store = str(tmp_path / "answers.sqlite")
+    runs = [
+        run(tmp_path / name, "pandalm-winrate", model, metadata, "--use_cache", store)
+        for name in ("one", "two")
+    ]
+    assert asked == [6 * len(PROMPTS)]
+    assert runs[0] == runs[1]
 
 
 def test_a_judge_may_be_told_as_text() -> None:
@@ -283,3 +328,31 @@ def test_pictures_of_a_run(
         assert main(["plot", str(tmp_path / "one"), *arguments]) == code
         assert message in capsys.readouterr().err
     assert not (tmp_path / "c.png").exists()
+
+
+def test_a_remote_judge_that_fails_costs_its_own_readings(
+    model: Path, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-0123456789")
+    records = [{"instruction": f"Do item-{n}.", "response": "red"} for n in range(6)]
+    asked, baseline = write(records, "asked.json"), write(records, "red.json")
+    with serving() as server:
+        server.faults["item-2"] = "500"
+        judge = {
+            "model": "local-completions",
+            "model_args": {
+                "model": "x",
+                "base_url": f"{server.address}/completions",
+                "max_retries": 1,
+                "tokenizer_backend": None,
+            },
+        }
+        metadata = {"instructions": str(asked), "baseline": str(baseline), "judge": judge}
+        store = ("--use_cache", str(tmp_path / "answers.sqlite"))
+        first = run(tmp_path / "one", "pandalm-winrate", model, metadata, *store)
+        assert (first["invalid"], first["invalid_rate"]) == (1, pytest.approx(1 / 6))
+        server.faults.clear()
+        server.asked.clear()
+        second = run(tmp_path / "two", "pandalm-winrate", model, metadata, *store)
+        assert {item(prompt) for prompt in server.asked} == {"item-2"}
+    assert second["invalid"] == 0

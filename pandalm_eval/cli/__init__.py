@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of every verb; `docs/cli.md` is made from it."""
     parser = argparse.ArgumentParser(
         prog="pandalm-eval",
-        description="PandaLM's pairwise judge in lm-evaluation-harness: runs, data, tables and plots.",
+        description="PandaLM's pairwise judge in lm-evaluation-harness: runs, data, tables, plots.",
         epilog="Exit code 0: done; 1: the input is at fault; 2: the usage is.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

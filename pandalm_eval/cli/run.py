@@ -119,6 +119,8 @@ def refuse_early(parsed: argparse.Namespace) -> None:
         raise UsageError(backends.UPSTREAM_NEEDS_HF_JUDGE)
     if _asks_for_logprobs(parsed, metadata):
         backends.refuse_unscored(_model_class(model))
+    if not getattr(parsed, "apply_chat_template", None):
+        backends.refuse_bare_text(_model_class(model), "--apply_chat_template")
     if getattr(parsed, "output_path", None):
         _require_writable(Path(parsed.output_path))
 

@@ -20,7 +20,8 @@ from pandalm_eval.data import data_folder, locate
 from pandalm_eval.domains.near_misses import listed, with_near_misses
 from pandalm_eval.domains.questions import Kind, Question
 from pandalm_eval.errors import InputError, listing
-from pandalm_eval.pairs import clean_text, read_object
+from pandalm_eval.pairs import clean_text
+from pandalm_eval.records import read_object
 
 MIRAGE = "bioasq/mirage.json"
 

@@ -14,7 +14,8 @@ from typing import Any
 from pandalm_eval.data import locate
 from pandalm_eval.domains.questions import Kind, Question
 from pandalm_eval.errors import InputError, listing
-from pandalm_eval.pairs import clean_text, read_records, short_hash, text_fields
+from pandalm_eval.pairs import clean_text, short_hash, text_fields
+from pandalm_eval.records import read_records
 
 PARTS = ("ar", "lr", "rc")
 _OPTION = re.compile(r"\(([A-Z])\)\s*(\S.*)", re.DOTALL)

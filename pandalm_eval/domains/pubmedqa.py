@@ -14,7 +14,8 @@ from typing import Any
 from pandalm_eval.data import locate
 from pandalm_eval.domains.questions import Kind, Question
 from pandalm_eval.errors import InputError, listing
-from pandalm_eval.pairs import clean_text, read_object
+from pandalm_eval.pairs import clean_text
+from pandalm_eval.records import read_object
 
 QUESTIONS = "pubmedqa/ori_pqal.json"
 SPLIT = "pubmedqa/test_ground_truth.json"

@@ -180,7 +180,7 @@ class HFJudge(SplitLM):
             requests, [len(one.ids) + one.decoding.max_new_tokens for one in readings]
         )
         texts: dict[int, JudgeText] = {}
-        with self._progress(len(requests), "judging") as bar:
+        with self._progress(len(requests), "generating") as bar:
             for decoding in dict.fromkeys(one.decoding for one in readings):
                 same = [one for one in readings if one.decoding == decoding]
                 for batch in self._batching.split(same):

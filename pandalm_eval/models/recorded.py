@@ -19,7 +19,8 @@ from pandalm_eval.errors import InputError, UsageError, listing
 from pandalm_eval.gold import record_id
 from pandalm_eval.models._pairs_only import CERTAINLY_NOT, PairJudge
 from pandalm_eval.models.text import JudgeText
-from pandalm_eval.pairs import clean_text, read_label, read_records
+from pandalm_eval.pairs import clean_text, read_label
+from pandalm_eval.records import read_records
 from pandalm_eval.verdicts import LABELS, TARGETS, THINKING_END, Verdict
 
 _ORDERS = {"forward": False, "swapped": True}

@@ -84,11 +84,7 @@ def correct(judge: Floats, human: Floats, clusters: Numbers) -> Corrected:
     sizes = np.bincount(prompts[told], minlength=int(prompts.max()) + 1)
     is_labelled = sizes > 0
     labelled = int(is_labelled.sum())
-    if labelled < LEAST_LABELLED:
-        raise InputError(
-            f"{labelled} prompts have a human label; a correction takes at least {LEAST_LABELLED} "
-            "prompts, drawn at random. Label more of them."
-        )
+    require_enough(labelled)
     classical = share(human[told], prompts[told])
     truth, guess = human[told], judge[told]
     noise = _sums(truth - truth.mean(), prompts[told], len(sizes)) / len(truth)
@@ -112,6 +108,15 @@ def correct(judge: Floats, human: Floats, clusters: Numbers) -> Corrected:
         labelled=labelled,
         unlabelled=len(sizes) - labelled,
     )
+
+
+def require_enough(labelled: int) -> None:
+    """Refuse fewer labelled prompts than a variance can be taken of."""
+    if labelled < LEAST_LABELLED:
+        raise InputError(
+            f"{labelled} prompts have a human label; a correction takes at least {LEAST_LABELLED} "
+            "prompts, drawn at random. Label more of them."
+        )
 
 
 def _sums(values: Floats, prompts: Numbers, count: int) -> Floats:

@@ -99,19 +99,45 @@ def share(values: Floats, clusters: Numbers) -> Estimate:
     (0.625, 4, 3, 'wilson')
     """
     check_shares(values, clusters)
-    n = len(values)
     sizes = np.bincount(clusters)
-    sizes = sizes[sizes > 0]
-    value = float(values.mean())
-    stderr = mean_error(values, clusters)
+    variance = float(np.var(values))
+    return _estimate(float(values.mean()), variance, mean_error(values, clusters), sizes[sizes > 0])
+
+
+def share_of_counts(hits: Floats, sizes: Floats) -> Estimate:
+    """`share` of ones and zeros, of which only the counts by cluster are at hand.
+
+    Args:
+        hits: (clusters,), how many ones.
+        sizes: (clusters,), ones and zeros; a cluster without any does not count. One at least has.
+
+    >>> share_of_counts(np.array([2.0, 0.0, 0.0]), np.array([2.0, 1.0, 1.0])) == share(
+    ...     np.array([1.0, 1.0, 0.0, 0.0]), np.array([0, 0, 1, 2])
+    ... )
+    True
+    """
+    used = sizes > 0
+    sums = np.column_stack([hits, sizes])[used]
+    value = float(hits.sum() / sizes.sum())
+    stderr = clustered_error(_ratio, sums)
+    return _estimate(value, value * (1 - value), stderr, np.rint(sizes[used]).astype(np.intp))
+
+
+def _estimate(value: float, variance: float, stderr: float, sizes: Numbers) -> Estimate:
+    """Wilson's interval of a mean with clusters of `sizes`, none of them empty; see `share`."""
+    n = int(sizes.sum())
     if len(sizes) < 2:
         return Estimate(value, stderr, math.nan, math.nan, n, len(sizes), Method.NONE)
     groups = effective_count(sizes)
-    variance = float(np.var(values))
     spread = n * stderr**2
     effective = min(n, max(groups, n * variance / spread)) if spread > 0 else groups
     low, high = wilson(value, effective / _tie_factor(value, variance, effective), groups - 1)
     return Estimate(value, stderr, low, high, n, len(sizes), Method.WILSON)
+
+
+def _ratio(sums: Floats) -> Floats:
+    quotient: Floats = sums[..., 0] / sums[..., 1]
+    return quotient
 
 
 def _tie_factor(value: float, variance: float, effective: float) -> float:
@@ -128,7 +154,7 @@ def mean_error(values: Floats, clusters: Numbers) -> float:
     columns = np.column_stack([values, np.ones_like(values)])
     sums = cluster_sums(columns, clusters)
     sums = sums[sums[:, 1] > 0]  # a number without pairs is no cluster
-    return clustered_error(lambda totals: totals[..., 0] / totals[..., 1], sums)
+    return clustered_error(_ratio, sums)
 
 
 def check_shares(values: Floats, clusters: Numbers) -> None:

@@ -16,11 +16,10 @@ from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Judgment, Protocol, Reading, resolve
 from pandalm_eval.metrics import summarise
 from pandalm_eval.models.rule import apply_rule
-from pandalm_eval.results import Run, common_judgments
+from pandalm_eval.results import Run
 from pandalm_eval.settings import HUMAN
-from pandalm_eval.statistics.paired import mean_difference
 from pandalm_eval.tables import judges_text
-from pandalm_eval.tables.cells import estimated
+from pandalm_eval.tables.agreements import agreements, annotators
 from pandalm_eval.tables.judges_text import Row
 from pandalm_eval.verdicts import LABELS, Verdict
 
@@ -35,7 +34,7 @@ class JudgesTable:
 
     Attributes:
         rows: {judge, source: run|published|rule|human, protocol, gold, averaging, metric: value}.
-        agreements: {a, b, n, agreement, kappa, accuracy_difference, its error and interval}.
+        agreements: of every two runs on the same pairs and gold, see `tables.agreements`.
         notes: what a reader must know, one sentence each.
     """
 
@@ -51,7 +50,7 @@ class JudgesTable:
             rows += rule_rows(judged) + _human_rows(judged)
         if any(_is_test_set(run) for run in runs):
             rows += published_rows()
-        return cls(rows, _agreements(runs), _notes(rows))
+        return cls(rows, agreements(runs), _notes(rows) + annotators(pair_sets(runs)))
 
     def as_json(self) -> dict[str, Any]:
         """Rows, agreements and notes."""
@@ -198,44 +197,11 @@ def published_rows() -> list[Row]:
     return [dict(row, source="published") for row in yaml.safe_load(text)["judges"]]
 
 
-def _agreements(runs: Sequence[Run]) -> list[Row]:
-    """Every two runs that judged the same pairs against the same gold."""
-    return [
-        _agreement(_label(first), _label(second), common)
-        for first, second in itertools.combinations(runs, 2)
-        if first.name.gold_source == second.name.gold_source
-        and (common := common_judgments(first, second))
-    ]
-
-
-def _label(run: Run) -> str:
-    return f"{run.name.judge} ({run.name.protocol})"
-
-
-def _agreement(a: str, b: str, common: Sequence[tuple[Judgment, Judgment]]) -> Row:
-    """Agreement of two runs and the paired difference of their accuracies, clustered by prompt."""
-    swapped_roles = [replace(one, gold=other.verdict) for one, other in common]
-    agree = sum(one.verdict is other.verdict for one, other in common) / len(common)
-    readable = [j for j in swapped_roles if j.gold is not Verdict.INVALID]
-    kappa = summarise(readable, Protocol.SINGLE)["kappa"] if readable else math.nan
-    numbers: dict[str, int] = {}
-    clusters = np.array([numbers.setdefault(one.prompt_id, len(numbers)) for one, _ in common])
-    differences = np.array([float(one.correct) - other.correct for one, other in common])
-    found = mean_difference(differences, clusters)
-    return {
-        "a": a,
-        "b": b,
-        "n": len(common),
-        "n_prompts": found.clusters,
-        "agreement": agree,
-        "kappa": None if math.isnan(kappa) else kappa,
-    } | estimated("acc_difference", found)
-
-
 def _notes(rows: Iterable[Row]) -> list[str]:
     notes = [
-        "Intervals are 95%, from a seeded bootstrap over prompts. Invalid verdicts are wrong; "
-        "under the single protocol text without a verdict counts as a tie.",
+        "Intervals are 95%, from a seeded bootstrap over prompts, Wilson's on the effective number "
+        "of pairs where a share's hits or misses are rare. Invalid verdicts are wrong; under the "
+        "single protocol text without a verdict counts as a tie.",
     ]
     sources = {row["source"] for row in rows}
     if "human" in sources:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pandalm_eval.tables.cells import share, with_interval
+from pandalm_eval.tables.cells import p_value, share, with_interval
 
 Row = dict[str, Any]
 
@@ -67,7 +67,8 @@ def _agreement(row: Row) -> dict[str, str]:
         "agreement": share(row["agreement"]),
         "kappa": share(row["kappa"]),
         "accuracy a − b": with_interval(
-            row["acc_difference"], row["acc_difference_ci_low"], row["acc_difference_ci_high"]
+            *(row.get(f"acc_difference{end}") for end in ("", "_ci_low", "_ci_high"))
         ),
+        "p (Holm)": p_value(row.get("p_adjusted")),
         "n (prompts)": f"{row['n']} ({row['n_prompts']})",
     }

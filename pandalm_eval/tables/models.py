@@ -11,11 +11,14 @@ import numpy as np
 
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Judgment, Protocol, Reading
+from pandalm_eval.labels import LABELS
+from pandalm_eval.metrics import SUFFIXES
 from pandalm_eval.outcomes import Contest, Outcomes
 from pandalm_eval.results import Run
 from pandalm_eval.statistics.equal_length import NotIdentified, at_equal_length
 from pandalm_eval.statistics.paired import draws_for, holm, sign_flip
 from pandalm_eval.statistics.ranking import Ranking, rank, rank_groups
+from pandalm_eval.statistics.shares import Estimate
 from pandalm_eval.tables import models_text
 
 ALPHA = 0.05
@@ -31,7 +34,9 @@ class ModelsTable:
     Attributes:
         rows: one a judge and contest: {judge, protocol, a, b, win, tie, lose, invalid, n,
             n_prompts, win_rate with `_stderr`, `_ci_low`, `_ci_high`, win_rate_low and _high (all
-            invalid lost, won), p_value, p_adjusted, significant, equal_length_…}, from a's side.
+            invalid lost, won), p_value, p_adjusted, significant, equal_length_…}, from a's side;
+            where people judged a part: human_win_rate and corrected_win_rate, each with `_stderr`,
+            `_ci_low`, `_ci_high`, labelled_prompts, judge_weight, or correction_reason.
         ranking: one a judge and candidate: {judge, candidate, best_rank, worst_rank, win_rate …,
             log_strength, below_best and its interval}.
         notes: what a reader must know.
@@ -56,7 +61,7 @@ class ModelsTable:
         for run in runs:
             judged = _by_gold(run) if gold else run
             outcomes = outcomes_of(judged)
-            own = _contests(outcomes)
+            own = _contests(outcomes, labelled=judged.name.gold_source == LABELS)
             told = {"judge": judged.name.judge, "protocol": judged.name.protocol.value}
             rows += [told | row for row in own]
             ranking += [told | row for row in _ranking(outcomes, own)]
@@ -109,7 +114,7 @@ def _told_by_gold(judgment: Judgment) -> Judgment:
     return replace(judgment, readings=(Reading(judgment.gold),), verdict=judgment.gold)
 
 
-def _contests(outcomes: Outcomes) -> list[Row]:
+def _contests(outcomes: Outcomes, *, labelled: bool) -> list[Row]:
     met = outcomes.contests()
     contests = [outcomes.contest(a, b) for a, b in met]
     draws = draws_for(len(met), ALPHA)
@@ -124,6 +129,7 @@ def _contests(outcomes: Outcomes) -> list[Row]:
         | figures(contest)
         | {"p_value": p, "p_adjusted": raised, "significant": raised is not None and raised < ALPHA}
         | _equal_length(contest)
+        | (_correction(contest) if labelled else {})
         for (a, b), contest, p, raised in zip(met, contests, tests, adjusted, strict=True)
     ]
 
@@ -138,10 +144,28 @@ def figures(contest: Contest) -> Row:
 
 
 def _rate(contest: Contest) -> Row:
-    rate = contest.win_rate()
+    return _estimated(contest.win_rate(), "win_rate")
+
+
+def _estimated(rate: Estimate | None, key: str) -> Row:
     told = [None] * 4 if rate is None else [rate.value, rate.stderr, rate.low, rate.high]
-    keys = ("win_rate", "win_rate_stderr", "win_rate_ci_low", "win_rate_ci_high")
-    return {key: _defined(value) for key, value in zip(keys, told, strict=True)}
+    return {f"{key}{suffix}": _defined(value) for suffix, value in zip(SUFFIXES, told, strict=True)}
+
+
+def _correction(contest: Contest) -> Row:
+    """By people's labels alone and with the judge's help, or why not."""
+    if not contest.is_labelled:
+        return {"correction_reason": "no labels"}
+    try:
+        found = contest.corrected()
+    except InputError as error:
+        return {"correction_reason": str(error)}
+    return {
+        **_estimated(found.classical, "human_win_rate"),
+        **_estimated(found.corrected, "corrected_win_rate"),
+        "labelled_prompts": found.labelled,
+        "judge_weight": found.weight,
+    }
 
 
 def _defined(value: float | None) -> float | None:
@@ -216,6 +240,12 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         "the best candidate with its cluster-bootstrap interval; `unbounded` where one side never "
         "loses.",
     ]
+    if any("judge_weight" in row for row in rows):
+        notes.append(
+            "By people: the labelled pairs alone. Corrected: those and the judge's verdicts on all "
+            "pairs, by prediction-powered inference; valid if the labelled prompts are a random "
+            "sample, which their place, lengths and scores do not contradict."
+        )
     if any("equal_length_win_rate" in row for row in rows):
         notes.append(
             "At equal length: the win rate that a logit on the log ratio of lengths expects of "

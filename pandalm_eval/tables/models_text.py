@@ -20,6 +20,7 @@ def sections(rows: Sequence[Row], ranking: Sequence[Row]) -> list[list[dict[str,
         parts += [[_ranked(name, row) for row in order]]
         parts += [_matrix(own, [row["candidate"] for row in order])]
         parts += [[_contest(row) for row in own]]
+        parts += [[_correction(row) for row in own if "judge_weight" in row or _refused(row)]]
     return parts
 
 
@@ -81,6 +82,26 @@ def _contest(row: Row) -> dict[str, str]:
         "at equal length": _equal_length(row),
         "n (prompts)": f"{row['n']} ({row['n_prompts']})",
     }
+
+
+def _refused(row: Row) -> bool:
+    return row.get("correction_reason") not in (None, "no labels")
+
+
+def _correction(row: Row) -> dict[str, str]:
+    """The judge's win rate, people's, and the two together, side by side."""
+    told = {
+        name: with_interval(*(row.get(f"{key}{end}") for end in ("", "_ci_low", "_ci_high")))
+        for name, key in {
+            "by the judge": "win_rate",
+            "by people": "human_win_rate",
+            "corrected": "corrected_win_rate",
+        }.items()
+    }
+    if _refused(row):
+        told["corrected"] = f"refused: {one_line(row['correction_reason'])}"
+    prompts = f"{row.get('labelled_prompts', NOTHING)} of {row['n_prompts']}"
+    return {"a": one_line(row["a"]), "b": one_line(row["b"]), **told, "labelled prompts": prompts}
 
 
 def _equal_length(row: Row) -> str:
