@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import ItemsView, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,14 +104,27 @@ def read_contestants(settings: Settings) -> tuple[list[Candidate], str | None]:
             'or \'{"responses": {"NAME": "FILE", …}}\' (`pandalm-respond` makes them).'
         )
     prompts = _prompt_file(settings)
-    candidates = read_candidates(settings.responses, prompts)
-    baseline = settings.baseline
+    return with_baseline(
+        settings.baseline,
+        read_candidates(settings.responses, prompts),
+        lambda told: read_candidates(told, prompts),
+    )
+
+
+def with_baseline(
+    baseline: Any, candidates: list[Candidate], read: Callable[[object], list[Candidate]]
+) -> tuple[list[Candidate], str | None]:
+    """The candidates, with the baseline among them, and its name; None where there is none.
+
+    Args:
+        baseline: the name of a candidate, or a response file that `read` reads.
+    """
     if baseline is None or baseline in {candidate.name for candidate in candidates}:
         return candidates, baseline
     if not isinstance(baseline, Mapping) and not Path(str(baseline)).expanduser().exists():
         names = ", ".join(candidate.name for candidate in candidates)
         raise UsageError(f"the baseline {baseline!r} is neither a file nor one of {names}.")
-    (added,) = read_candidates(baseline, prompts)
+    (added,) = read(baseline)
     same = next((one for one in candidates if one.name == added.name), None)
     if same is None:
         return [*candidates, added], added.name

@@ -5,12 +5,16 @@ the responses are shortened instead, at their ends and evenly: one character lim
 only what is longer than the limit loses anything. The marker and the instruction stay. Where
 instruction and input alone take more than half of the budget, the input, and after it the
 instruction, are shortened to that half first.
+
+A task whose input is a long passage may ask that the input alone is shortened, at its end: question
+and responses then stay whole, unless they do not fit without any input either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from pandalm_eval.prompts import Fields
 
@@ -19,6 +23,13 @@ CountTokens = Callable[[str], int]
 BYTES_PER_TOKEN = 3
 """The stated estimate where no tokenizer can be had: one token for each 3 bytes of UTF-8, rounded
 up. English runs at 4 to 5 bytes a token, so the estimate shortens early rather than late."""
+
+
+class Shorten(StrEnum):
+    """What a prompt that is too long loses first."""
+
+    RESPONSES = "responses"
+    INPUT = "input"
 
 
 def estimate_tokens(text: str) -> int:
@@ -49,13 +60,19 @@ class Budget:
         return self.count(prompt) <= self.tokens
 
 
-def fit(fields: Fields, build: Callable[[Fields], str], budget: Budget) -> tuple[Fields, bool]:
+def fit(
+    fields: Fields,
+    build: Callable[[Fields], str],
+    budget: Budget,
+    shorten: Shorten = Shorten.RESPONSES,
+) -> tuple[Fields, bool]:
     """The fields, shortened if their prompt is too long in either order, and whether they were.
 
     Args:
         fields: clean texts.
         build: the whole prompt of the fields, chat template included.
         budget: the limit.
+        shorten: what is shortened first.
 
     Returns:
         Fields whose prompts fit in both orders, and True if anything was shortened. Where even the
@@ -67,7 +84,16 @@ def fit(fields: Fields, build: Callable[[Fields], str], budget: Budget) -> tuple
 
     if fits(fields):
         return fields, False
+    if shorten is Shorten.INPUT:
+        input = shorten_input(fields.input, lambda text: fits(replace(fields, input=text)))
+        if fits(shortened := replace(fields, input=input)):
+            return shortened, True
     return _shorten_responses(_shorten_task(fields, build, budget), fits), True
+
+
+def shorten_input(input: str, fits: Callable[[str], bool]) -> str:
+    """The longest beginning of the input that fits, without blanks at its end; empty if none."""
+    return _cut(input, _longest(len(input), lambda n: fits(input[:n])))
 
 
 def _shorten_task(fields: Fields, build: Callable[[Fields], str], budget: Budget) -> Fields:
@@ -78,9 +104,9 @@ def _shorten_task(fields: Fields, build: Callable[[Fields], str], budget: Budget
 
     if fits(fields):
         return fields
-    keep = _longest(len(fields.input), lambda n: fits(replace(fields, input=fields.input[:n])))
-    fields = replace(fields, input=_cut(fields.input, keep))
-    if keep:
+    input = shorten_input(fields.input, lambda text: fits(replace(fields, input=text)))
+    fields = replace(fields, input=input)
+    if input:
         return fields
     keep = _longest(
         len(fields.instruction),

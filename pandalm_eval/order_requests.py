@@ -12,7 +12,7 @@ from lm_eval.api.instance import Instance
 from pandalm_eval import backends
 from pandalm_eval.context import Context, splits_prompt
 from pandalm_eval.errors import InputError, UsageError
-from pandalm_eval.fitting import fit
+from pandalm_eval.fitting import Shorten, fit
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.prompts import Fields, PromptStyle, render
 from pandalm_eval.settings import Decoding, Settings
@@ -24,6 +24,11 @@ _UPSTREAM = {"num_beams": 4, "early_stopping": True, "repetition_penalty": 1.2}
 _NEW_TOKENS = {Protocol.FULL: 512, Protocol.SINGLE: 512, Protocol.VERDICT: 8}
 _SCORED_TOKENS = 8  # room for the longest verdict in the log-probability protocol
 _BUDGETS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+
+_SHORTENED = {
+    Shorten.RESPONSES: "responses were shortened evenly",
+    Shorten.INPUT: "inputs were shortened at the end, instruction and responses are whole",
+}
 
 BuildPrompt = Callable[[Fields], Any]
 """From the fields of an order to its whole prompt: text, or a chat API's messages."""
@@ -48,10 +53,11 @@ def generation_arguments(settings: Settings, *, settles: bool = False) -> dict[s
 class OrderRequests:
     """Builds requests for one task under its settings."""
 
-    def __init__(self, task: str, settings: Settings, context: Context) -> None:
+    def __init__(self, task: str, settings: Settings, context: Context, shorten: Shorten) -> None:
         self._task = task
         self._settings = settings
         self._context = context
+        self._shorten = shorten
 
     def prompt_builder(self, system: str | None, chat_template: Any | None) -> BuildPrompt:
         """How the prompt of an order is built, with a system text and a chat template if any."""
@@ -97,9 +103,9 @@ class OrderRequests:
         budget = self._context.budget(new_tokens)
 
         def build(candidate: Fields) -> str:
-            return _as_text(prompt(candidate))
+            return as_text(prompt(candidate))
 
-        fitted, truncated = fit(fields, build, budget)
+        fitted, truncated = fit(fields, build, budget, self._shorten)
         if truncated and not budget.holds(build(fitted)):
             raise InputError(
                 f"{self._task}: the judge's context of {self._context.length} tokens less "
@@ -123,7 +129,7 @@ class OrderRequests:
             return
         for request in requests[:6]:
             text, continuation = request.args
-            if splits_prompt(tokenizer, _as_text(text), continuation):
+            if splits_prompt(tokenizer, as_text(text), continuation):
                 raise UsageError(
                     f"{self._task}: the stock log-likelihood path would score other tokens "
                     f"than the prompt's own with the tokenizer {tokenizer.name_or_path}, because "
@@ -137,11 +143,12 @@ class OrderRequests:
         if shortened:
             _log.warning(
                 "%s: %d of %d prompts were longer than the judge's context of %d tokens; their "
-                "responses were shortened evenly (truncated_rate).",
+                "%s (truncated_rate).",
                 self._task,
                 shortened,
                 len(requests),
                 self._context.length,
+                _SHORTENED[self._shorten],
             )
 
 
@@ -164,6 +171,6 @@ def _whole_prompt(
     return chat_template([*messages, {"role": "user", "content": prompt}])
 
 
-def _as_text(prompt: Any) -> str:
+def as_text(prompt: Any) -> str:
     """A prompt as text; chat APIs get messages as JSON in a wrapper of the harness."""
     return prompt if isinstance(prompt, str) else str(prompt.prompt)

@@ -44,6 +44,24 @@ def stream_records(path: Path) -> Iterator[dict[str, Any]]:
         raise InputError(f"{path}: the file is empty; at least one record is needed.")
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The one object that a JSON file holds, not empty.
+
+    Raises:
+        InputError: as `read_records`, or the file holds something else.
+    """
+    try:
+        found = _parse(path, path.read_bytes().removeprefix(_BOM))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Check the path.") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    if not isinstance(found, dict) or not found:
+        told = "an empty object" if found == {} else json_type(found)
+        raise InputError(f"{path}: holds {told}, not an object with fields.")
+    return found
+
+
 def _begins_a_list(file: BinaryIO) -> bool:
     """Whether the first character is a bracket; a byte-order mark is passed over for good."""
     start = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
@@ -72,10 +90,16 @@ def _without_doubles(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_list(path: Path, file: BinaryIO) -> Iterator[Any]:
+    records = _parse(path, file.read())
+    if not records:
+        raise InputError(f"{path}: the list is empty; at least one record is needed.")
+    yield from records
+
+
+def _parse(path: Path, raw: bytes) -> Any:
+    """The one value of a JSON text."""
     try:
-        records: list[Any] = json.loads(
-            _text(path, file.read()), object_pairs_hook=_without_doubles
-        )
+        return json.loads(_text(path, raw), object_pairs_hook=_without_doubles)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
@@ -85,9 +109,6 @@ def _parse_list(path: Path, file: BinaryIO) -> Iterator[Any]:
         raise InputError(f"{path}: nested too deeply to be a list of records.") from None
     except ValueError as error:  # a whole number of more than 4300 digits
         raise InputError(f"{path}: cannot be read as JSON ({error}).") from None
-    if not records:
-        raise InputError(f"{path}: the list is empty; at least one record is needed.")
-    yield from records
 
 
 def _parse_lines(path: Path, file: BinaryIO) -> Iterator[Any]:

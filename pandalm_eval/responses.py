@@ -38,12 +38,15 @@ class Candidate:
     path: Path
 
 
-def read_candidates(told: object, prompts: Path | None = None) -> list[Candidate]:
+def read_candidates(
+    told: object, prompts: Path | None = None, *, respond: str = "pandalm-respond"
+) -> list[Candidate]:
     """Candidates of the metadata key `responses` (or `baseline`).
 
     Args:
         told: {name: file}, a list of files, or one text: a file, a folder or a glob.
         prompts: the prompt file that a plain list of texts answers.
+        respond: the task whose samples are looked for in a folder.
 
     Raises:
         UsageError: none or unnamed ones.
@@ -58,7 +61,7 @@ def read_candidates(told: object, prompts: Path | None = None) -> list[Candidate
     if isinstance(told, Mapping):
         files = [(str(name), Path(str(file)).expanduser()) for name, file in told.items()]
     else:
-        files = [(None, file) for word in words for file in _files(word)]  # type: ignore[misc]
+        files = [(None, file) for word in words for file in _files(word, respond)]  # type: ignore[misc]
     if not files:
         raise UsageError(f"no response file in {told!r}; name files, a folder, or {{name: file}}.")
     candidates = [read_candidate(file, name, prompts) for name, file in files]
@@ -71,10 +74,10 @@ def read_candidates(told: object, prompts: Path | None = None) -> list[Candidate
     return candidates
 
 
-def _files(word: str) -> list[Path]:
+def _files(word: str, respond: str) -> list[Path]:
     path = Path(word).expanduser()
     if path.is_dir():
-        samples = sorted(path.rglob("samples_pandalm-respond*.jsonl"))
+        samples = sorted(path.rglob(f"samples_{respond}_*.jsonl"))
         return samples or sorted(file for file in path.glob("*.json*") if file.is_file())
     if path.exists() or not glob.has_magic(word):
         return [path]

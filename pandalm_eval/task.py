@@ -26,6 +26,7 @@ from pandalm_eval.context import Context
 from pandalm_eval.data import locate
 from pandalm_eval.errors import UsageError
 from pandalm_eval.figures import Figures, agreement_figures
+from pandalm_eval.fitting import Shorten
 from pandalm_eval.gold import GPT_LABELS, with_gold
 from pandalm_eval.human import TEST_SET, read_test_set
 from pandalm_eval.judgments import Protocol, Reading, read_text
@@ -51,9 +52,16 @@ class PairwiseJudge(ConfigurableTask):
     or pairs, protocol: the default one, fixed: whether the name promises it}. Settings of a run
     come by `--metadata` (`settings.py`).
 
+    Attributes:
+        own_gold: what results call the pairs' own labels.
+        shorten: what a prompt loses first that is too long for the judge.
+
     Raises:
         UsageError, InputError: from the constructor, before any request is built.
     """
+
+    own_gold = HUMAN
+    shorten = Shorten.RESPONSES
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         given = dict(config or {})
@@ -66,14 +74,15 @@ class PairwiseJudge(ConfigurableTask):
             self._source["protocol"],
             fixed=bool(self._source.get("fixed", False)),
         )
+        self._gold = self.own_gold if self.settings.gold == HUMAN else self.settings.gold
         self._context = Context(metadata)
-        self._orders = OrderRequests(given["task"], self.settings, self._context)
+        self._orders = OrderRequests(given["task"], self.settings, self._context, self.shorten)
         self._thinking_end = metadata.get("think_end_token")
         given["metadata"] = metadata | {
             "protocol": self.settings.protocol.value,
             "prompt": self.settings.prompt.value,
             "decoding": self.settings.decoding.value,
-            "gold": self.settings.gold,
+            "gold": self._gold,
             "pandalm_eval_version": __version__,
             "pandalm_eval_commit": commit(),
         }
@@ -103,35 +112,39 @@ class PairwiseJudge(ConfigurableTask):
         LOADED[task] = frozenset(pair.id for pair in whole)
         pairs = self._choose(whole)
         self.config.metadata["left_out"] = len(whole) - len(pairs)
-        documents = [document(index, pair) for index, pair in enumerate(pairs)]
+        documents = [self._document(index, pair) for index, pair in enumerate(pairs)]
         self.dataset = {"test": datasets.Dataset.from_list(documents)}
 
     def _read_pairs(self) -> list[Pair]:
-        settings = self.settings
-        if self._source["source"] == "human":
-            pairs = read_test_set(locate(TEST_SET, settings.data_dir))
-            if settings.gold == HUMAN:
-                return pairs
-            if settings.gold == GPT:
-                return with_gold(pairs, locate(GPT_LABELS, settings.data_dir))
-        else:
-            if settings.pairs is None:
+        """The pairs under the gold asked for."""
+        pairs, gold = self._own_pairs(), self.settings.gold
+        if gold == HUMAN:
+            return list(pairs)
+        if gold == GPT:
+            if self._source["source"] != "human":
                 raise UsageError(
-                    f"{self.config.task} needs a pair file: add --metadata pairs=FILE (JSON list "
-                    "or JSONL of instruction, input, response1, response2, label)."
+                    f"gold={GPT} belongs to the PandaLM test set; {self.config.task} takes its "
+                    f"own labels ({self.own_gold}), or gold=FILE."
                 )
-            pairs = read_pairs(Path(settings.pairs).expanduser())
-            if settings.gold == HUMAN:
-                return pairs
-            if settings.gold == GPT:
-                raise UsageError(
-                    f"gold={GPT} belongs to the PandaLM test set; {self.config.task} takes the "
-                    "labels of its pair file, or gold=FILE."
-                )
-        path = Path(settings.gold).expanduser()
+            return with_gold(pairs, locate(GPT_LABELS, self.settings.data_dir))
+        path = Path(gold).expanduser()
         if not path.exists():
-            raise UsageError(f"unknown gold {settings.gold!r}; known are {HUMAN}, {GPT} or a file.")
+            raise UsageError(f"unknown gold {gold!r}; known are {HUMAN}, {GPT} or a file.")
         return with_gold(pairs, path)
+
+    def _own_pairs(self) -> Sequence[Pair]:
+        """The pairs with their own labels."""
+        if self._source["source"] == "human":
+            return read_test_set(locate(TEST_SET, self.settings.data_dir))
+        if self.settings.pairs is None:
+            raise UsageError(
+                f"{self.config.task} needs a pair file: add --metadata pairs=FILE (JSON list "
+                "or JSONL of instruction, input, response1, response2, label)."
+            )
+        return read_pairs(Path(self.settings.pairs).expanduser())
+
+    def _document(self, index: int, pair: Pair) -> dict[str, Any]:
+        return document(index, pair)
 
     def _choose(self, pairs: list[Pair]) -> list[Pair]:
         """The pairs with a gold label; all of them where none has one."""
@@ -143,7 +156,7 @@ class PairwiseJudge(ConfigurableTask):
                 self.config.task,
                 len(pairs) - len(labelled),
                 len(pairs),
-                self.settings.gold,
+                self._gold,
             )
         return labelled or pairs
 

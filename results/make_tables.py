@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pandalm_eval.results import Run, read_runs
+from pandalm_eval.tables.domains import DomainsTable
 from pandalm_eval.tables.judges import JudgesTable
 from pandalm_eval.tables.models import ModelsTable
 from pandalm_eval.tables.render import Table, render
@@ -89,6 +90,7 @@ SECTIONS = (
         ("alpaca_eval/judgments_pandalm-pairs_*.jsonl",),
         ModelsTable.of,
     ),
+    Section("Law and biomedicine, beside the human set", ("key/*.jsonl",), DomainsTable.of),
     Section(
         "End to end: two small models answer 170 prompts, a third judges",
         ("end_to_end/*.jsonl",),

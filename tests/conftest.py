@@ -26,6 +26,11 @@ REAL_FILES = (
     "pandalm/testset-v1.json",
     "pandalm/gpt-3.5-turbo-testset-v1.json",
     "pandalm/pandalm-7b-testset-v1.json",
+    "lsat/lsat-ar.jsonl",
+    "lsat/lsat-lr.jsonl",
+    "lsat/lsat-rc.jsonl",
+    "pubmedqa/ori_pqal.json",
+    "pubmedqa/test_ground_truth.json",
 )
 
 
@@ -110,9 +115,72 @@ def write(tmp_path: Path) -> Write:
     return make
 
 
+def lsat_record(number: int) -> dict[str, Any]:
+    """A question of the released shape; two questions share a passage."""
+    colours = ("red", "green", "blue", "white", "black")
+    return {
+        "passage": f"There is box {number // 2}. It holds {number // 2} coins.",
+        "question": f"Which colour is box {number // 2}, seen from side {number % 2}?",
+        "options": [f"({'ABCDE'[i]}){colour}" for i, colour in enumerate(colours)],
+        "label": "ABCDE"[number % 5],
+        "answer": None,
+        "other": None,
+    }
+
+
+def pubmedqa_record(number: int, decision: str) -> dict[str, Any]:
+    """A question of the released shape."""
+    return {
+        "QUESTION": f"Does treatment {number} shorten the stay?",
+        "CONTEXTS": [f"We treated {number} mice.", "The stay was measured in days."],
+        "LABELS": ["METHODS", "RESULTS"],
+        "final_decision": decision,
+        "LONG_ANSWER": "A conclusion that no judge may see.",
+    }
+
+
+def bioasq_record(number: int, kind: str, exact: Any) -> dict[str, Any]:
+    """A question of a golden file's shape, about nothing in BioASQ."""
+    return {
+        "id": f"{kind}{number}",
+        "type": kind,
+        "body": f"Which {kind} is told of planet {number}?",
+        "ideal_answer": ["A paragraph that no judge may see."],
+        "snippets": [{"text": f"Planet {number} is far."}, {"text": f"Planet {number} is far."}],
+        "documents": [],
+    } | ({} if exact is None else {"exact_answer": exact})
+
+
+SMALL_BIOASQ = (
+    bioasq_record(0, "yesno", "yes"),
+    bioasq_record(1, "yesno", "Yes"),
+    bioasq_record(2, "yesno", ["no"]),
+    bioasq_record(3, "factoid", "rust"),
+    bioasq_record(4, "factoid", ["dusty ice", "ice"]),
+    bioasq_record(5, "factoid", [["green cheese", "cheese"]]),
+    bioasq_record(6, "list", [["iron"], ["sand", "silica"]]),
+    bioasq_record(7, "list", ["water", "salt", "air"]),
+    bioasq_record(8, "summary", None),
+)
+
+
 @pytest.fixture
 def small_data(write: Write, rows: list[dict[str, Any]], tmp_path: Path) -> Path:
-    """A data folder with the small test set and verdicts of gpt-3.5-turbo on it, one "garbage"."""
+    """A data folder with small files of every source.
+
+    The test set with verdicts of gpt-3.5-turbo on it, one of them "garbage"; 6 LSAT questions a
+    part; 6 PubMedQA questions, 5 of them in the test split; 9 BioASQ questions.
+    """
+    for place, part in enumerate(("ar", "lr", "rc")):
+        questions = [lsat_record(10 * place + number) for number in range(6)]
+        lines = "".join(f"{json.dumps(question)}\n" for question in questions)
+        write(lines, f"data/lsat/lsat-{part}.jsonl")
+    decisions = ("yes", "no", "yes", "maybe", "yes", "no")
+    records = {str(100 + i): pubmedqa_record(i, told) for i, told in enumerate(decisions)}
+    write(records, "data/pubmedqa/ori_pqal.json")
+    split = {pmid: record["final_decision"] for pmid, record in list(records.items())[:5]}
+    write(split, "data/pubmedqa/test_ground_truth.json")
+    write({"questions": list(SMALL_BIOASQ)}, "data/bioasq/9B1_golden.json")
     write(rows, "data/pandalm/testset-v1.json")
     told = ["2", "2", "Tie", "1", "1", "1", "2", "2", "garbage", "1", "2", "1"]
     verdicts = [{"idx": idx, "gpt_result": verdict} for idx, verdict in enumerate(told)]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pandalm_eval.fitting import Budget, estimate_tokens, fit
+from pandalm_eval.fitting import Budget, Shorten, estimate_tokens, fit
 from pandalm_eval.prompts import MARKER, Fields, PromptStyle, render
 
 
@@ -54,6 +54,29 @@ def test_fit(fields: tuple[str, ...], tokens: int, expected: tuple[str, ...]) ->
     fitted, shortened = fit(given_fields, bare, Budget(tokens, len))
     assert fitted == Fields(*expected)
     assert shortened == (fitted != given_fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "tokens", "expected"),
+    [
+        # 5 + 2 + 6 + 4 + 2 = 19 fits; one fewer costs the input one character.
+        (("do", "iiiiii", "aaaa", "bb"), 19, ("do", "iiiiii", "aaaa", "bb")),
+        (("do", "iiiiii", "aaaa", "bb"), 18, ("do", "iiiii", "aaaa", "bb")),
+        # Blanks at the cut go as well.
+        (("do", "iii iii", "aaaa", "bb"), 17, ("do", "iii", "aaaa", "bb")),
+        # Without an input the template is one shorter: 4 + 2 + 4 + 2 = 12.
+        (("do", "iiiiii", "aaaa", "bb"), 12, ("do", "", "aaaa", "bb")),
+        # Where that is not enough, the responses lose as well. Half of 10 is 5 < 4 + 2.
+        (("do", "iiiiii", "aaaa", "bb"), 10, ("d", "", "aaa", "bb")),
+        (("do", "iiiiii", "aaaa", "bb"), 11, ("d", "", "aaaa", "bb")),
+    ],
+)
+def test_input_alone_is_shortened(
+    fields: tuple[str, ...], tokens: int, expected: tuple[str, ...]
+) -> None:
+    fitted, shortened = fit(Fields(*fields), bare, Budget(tokens, len), Shorten.INPUT)
+    assert fitted == Fields(*expected)
+    assert shortened == (fields != expected)
 
 
 def test_both_orders_fit() -> None:

@@ -14,7 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from pandalm_eval.errors import InputError
-from pandalm_eval.statistics.paired import draws_for, holm, mcnemar, sign_flip
+from pandalm_eval.statistics.paired import draws_for, holm, mcnemar, mean_difference, sign_flip
 
 SIGNS = st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=60)
 
@@ -164,3 +164,19 @@ def test_holm_is_statsmodels(p_values: list[float]) -> None:
 )
 def test_draws_for(tests: int, alpha: float, draws: int) -> None:
     assert draws_for(tests, alpha) == draws
+
+
+def test_mean_difference_by_hand() -> None:
+    # Two prompts of two pairs: sums 2 and -1 of 4 pairs, mean 1/4. About the mean: 2 - .5 and
+    # -1 - .5, so sqrt(2 · (1.5² + 1.5²)) / 4 = 3 / 4.
+    found = mean_difference(np.array([1.0, 1.0, 0.0, -1.0]), np.array([0, 0, 1, 1]))
+    assert (found.value, found.n, found.clusters) == (1 / 4, 4, 2)
+    assert found.stderr == pytest.approx(3 / 4, rel=1e-6)
+    # Draws of two prompts: the first twice is 1, the second twice -1/2.
+    assert (found.low, found.high) == (-1 / 2, 1)
+
+
+def test_mean_difference_of_one_prompt() -> None:
+    found = mean_difference(np.array([1.0, 0.0]), np.array([0, 0]))
+    assert found.value == 1 / 2
+    assert np.isnan([found.stderr, found.low, found.high]).all()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandalm_eval.tables.render import Table
 
 _KINDS = {
     "judges": "judges against gold, with rules, annotators and published figures (the default)",
     "models": "candidates against each other: ranking, matrix, contests",
+    "domains": "judges in law and biomedicine, with rules, beside the human set",
+    "classic": "two tunings on the tasks of pandalm-classic, with paired tests",
 }
 _FORMATS = ("markdown", "csv", "latex", "json")
 
@@ -33,16 +38,23 @@ def add_parser(subparsers: Any) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Print the table."""
+    from pandalm_eval.tables.render import render
+
+    print(render(_table(arguments), arguments.format))
+    return 0
+
+
+def _table(arguments: argparse.Namespace) -> Table:
+    from pandalm_eval.classic_runs import read_tunings
     from pandalm_eval.results import read_runs
+    from pandalm_eval.tables.classic import ClassicTable
+    from pandalm_eval.tables.domains import DomainsTable
     from pandalm_eval.tables.judges import JudgesTable
     from pandalm_eval.tables.models import ModelsTable
-    from pandalm_eval.tables.render import Table, render
 
+    if arguments.kind == "classic":
+        return ClassicTable.of(read_tunings(arguments.results))
     runs = read_runs(arguments.results)
-    table: Table
     if arguments.kind == "models":
-        table = ModelsTable.of(runs, gold=arguments.by_gold)
-    else:
-        table = JudgesTable.of(runs)
-    print(render(table, arguments.format))
-    return 0
+        return ModelsTable.of(runs, gold=arguments.by_gold)
+    return DomainsTable.of(runs) if arguments.kind == "domains" else JudgesTable.of(runs)

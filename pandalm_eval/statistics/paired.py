@@ -14,13 +14,41 @@ from dataclasses import dataclass
 import numpy as np
 
 from pandalm_eval.errors import InputError, listing
-from pandalm_eval.statistics.clusters import SEED, Floats, Numbers
+from pandalm_eval.statistics.clusters import (
+    SEED,
+    Floats,
+    Numbers,
+    bootstrap_sums,
+    cluster_sums,
+    interval,
+)
+from pandalm_eval.statistics.shares import Estimate, Method, mean_error
 
 _DENOMINATORS = (1, 2, 3, 4, 6, 8, 12, 24)
 _MOST_STEPS = 200_000_000  # additions of the exact distribution: half a second
 _MOST_ENUMERATED = 20  # sums: 2²⁰ assignments of signs
 _CELLS = 4_000_000  # draws × prompts held at once
 _TOLERANCE = 1e-9  # sums that differ by less are one and the same, relative to the largest
+
+
+def mean_difference(differences: Floats, clusters: Numbers) -> Estimate:
+    """Mean of paired differences with its clustered error and bootstrap interval.
+
+    Args:
+        differences: (n,), first system minus second, n ≥ 1.
+        clusters: (n,), the number of each pair's prompt.
+
+    Returns:
+        The estimate; with a single cluster only its value, `method` none.
+    """
+    value, n = float(differences.mean()), len(differences)
+    sums = cluster_sums(np.column_stack([differences, np.ones(n)]), clusters)
+    if len(sums) < 2:
+        return Estimate(value, math.nan, math.nan, math.nan, n, len(sums), Method.NONE)
+    drawn = [chunk[..., 0] / chunk[..., 1] for chunk in bootstrap_sums(sums)]
+    low, high = interval(np.concatenate(drawn))
+    stderr = mean_error(differences, clusters)
+    return Estimate(value, stderr, low, high, n, len(sums), Method.BOOTSTRAP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,9 @@ from pandalm_eval.metrics import summarise
 from pandalm_eval.results import Run, common_judgments
 from pandalm_eval.settings import HUMAN
 from pandalm_eval.statistics.agreement import krippendorff_alpha
-from pandalm_eval.statistics.clusters import (
-    Numbers,
-    bootstrap_sums,
-    cluster_sums,
-    clustered_error,
-    interval,
-)
-from pandalm_eval.statistics.paired import draws_for, holm, sign_flip
-from pandalm_eval.tables.cells import with_interval
+from pandalm_eval.statistics.clusters import Numbers
+from pandalm_eval.statistics.paired import draws_for, holm, mean_difference, sign_flip
+from pandalm_eval.tables.cells import estimated, with_interval
 from pandalm_eval.verdicts import LABELS, Verdict
 
 Row = dict[str, Any]
@@ -81,19 +75,9 @@ def _agreement(common: Common) -> Row:
 def _difference(common: Common, draws: int) -> Row:
     clusters = _clusters([one for one, _ in common])
     differences = np.array([float(one.correct) - float(other.correct) for one, other in common])
-    sums = cluster_sums(np.column_stack([differences, np.ones_like(differences)]), clusters)
-
-    def mean(sums: Any) -> Any:
-        return sums[..., 0] / sums[..., 1]
-
-    low, high = interval(np.concatenate([mean(chunk) for chunk in bootstrap_sums(sums)]))
-    return {
-        "acc_difference": float(differences.mean()),
-        "acc_difference_stderr": clustered_error(mean, sums),
-        "acc_difference_ci_low": low,
-        "acc_difference_ci_high": high,
-        "p_value": sign_flip(differences, clusters, draws=draws).p_value,
-    }
+    found = mean_difference(differences, clusters)
+    test = sign_flip(differences, clusters, draws=draws)
+    return estimated("acc_difference", found) | {"p_value": test.p_value}
 
 
 def annotators(runs: Sequence[Run]) -> list[str]:

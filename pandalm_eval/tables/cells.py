@@ -5,7 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pandalm_eval.metrics import SUFFIXES
+from pandalm_eval.statistics.shares import Estimate
+
 NOTHING = "–"
+
+
+def estimated(key: str, found: Estimate) -> dict[str, float | None]:
+    """An estimate as a row's fields: value, error and interval, None where there is none."""
+    told = (found.value, found.stderr, found.low, found.high)
+    return {
+        f"{key}{suffix}": None if math.isnan(value) else value
+        for suffix, value in zip(SUFFIXES, told, strict=True)
+    }
 
 
 def share(value: Any) -> str:

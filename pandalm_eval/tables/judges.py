@@ -49,12 +49,12 @@ class JudgesTable:
         Of pairs of which a part has a gold label, that part.
         """
         runs = [_labelled(run) for run in runs]
-        rows = [_run_row(run) for run in runs]
-        for judged in _pair_sets(runs):
-            rows += _rule_rows(judged) + _human_rows(judged)
+        rows = [run_row(run) for run in runs]
+        for judged in pair_sets(runs):
+            rows += rule_rows(judged) + _human_rows(judged)
         if any(_is_test_set(run) for run in runs):
             rows += published_rows()
-        return cls(rows, agreements(runs), _notes(rows) + annotators(_pair_sets(runs)))
+        return cls(rows, agreements(runs), _notes(rows) + annotators(pair_sets(runs)))
 
     def as_json(self) -> dict[str, Any]:
         """Rows, agreements and notes."""
@@ -79,7 +79,8 @@ def _row(judge: str, source: str, protocol: str, gold: str, figures: Mapping[str
     return {"judge": judge, "source": source, "protocol": protocol, "gold": gold} | told
 
 
-def _run_row(run: Run) -> Row:
+def run_row(run: Run) -> Row:
+    """A run's figures, with counts of readings where its judgments are at hand."""
     name = run.name
     row = _row(name.judge, "run", name.protocol.value, name.gold_source, run.figures)
     row |= {"task": name.task, "prompt": name.prompt, "decoding": name.decoding}
@@ -100,7 +101,7 @@ def _is_test_set(run: Run) -> bool:
     )
 
 
-def _pair_sets(runs: Sequence[Run]) -> list[Run]:
+def pair_sets(runs: Sequence[Run]) -> list[Run]:
     """One run with judgments for each set of pairs and gold."""
     found: dict[tuple[Any, ...], Run] = {}
     for run in runs:
@@ -121,7 +122,8 @@ def _with_verdict(judgment: Judgment, verdict: Verdict) -> Judgment:
     )
 
 
-def _rule_rows(run: Run) -> list[Row]:
+def rule_rows(run: Run) -> list[Row]:
+    """The trivial rules on the pairs of a run."""
     rows = []
     for rule in _RULES:
         judgments = [

@@ -1,0 +1,93 @@
+"""What a model's free text answers, and whether that is right by the key.
+
+A text is right, wrong or unscorable; nothing is guessed. Unscorable is what names no answer, or
+several, and every answer to a summary question, which has no key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pandalm_eval.domains.pubmedqa import DECISIONS
+from pandalm_eval.domains.questions import Kind, Question, words
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A response against the key.
+
+    Attributes:
+        answer: what it answers: a letter, a decision or its own text; empty where that cannot be
+            read.
+        right: None where it cannot be scored.
+    """
+
+    answer: str
+    right: bool | None
+
+
+def score(question: Question, response: str) -> Scored:
+    """The response of a model to a question.
+
+    - choice: the one letter that "answer is B", "(B)" or a beginning "B." names, in that order,
+      else the one option whose words the text holds
+    - decision, yesno: the word that it begins with or that "the answer is" names
+    - factoid: right where it holds the words of a spelling of the answer
+    - list: right where it holds a spelling of every item
+    """
+    text = response.strip()
+    if question.kind in (Kind.FACTOID, Kind.LIST):
+        right = all(_holds(text, spellings) for spellings in question.accepted)
+        return Scored(text, right if text else None)
+    if question.kind is Kind.SUMMARY:
+        return Scored(text, None)
+    if question.kind is Kind.CHOICE:
+        answer = _choice(text, question)
+    else:
+        known = DECISIONS if question.kind is Kind.DECISION else DECISIONS[:2]
+        answer = _decision(text, known)
+    return Scored(answer or "", None if answer is None else answer == question.key)
+
+
+_ANSWER_IS = r"(?i:answer(?:\s+to\s+(?:this|the)\s+question)?\s*(?:is\s*:?|:)\s*)"
+_LETTERS = (
+    re.compile(rf"{_ANSWER_IS}(?i:option\s+)?\(?([A-Z])\b(?!')"),
+    re.compile(r"\(([A-Z])\)"),
+    re.compile(r"\A([A-Z])(?:[).:]|\Z)"),
+)
+
+
+def _choice(text: str, question: Question) -> str | None:
+    for pattern in _LETTERS:
+        told = set(pattern.findall(text)) & set(question.said)
+        if told:
+            return _only(told)
+    return _only(
+        letter
+        for letter, option in question.said.items()
+        if _holds(text, [option.partition(")")[2]])
+    )
+
+
+def _decision(text: str, known: Sequence[str]) -> str | None:
+    first = words(text)[:1]
+    told = set(first) & set(known)
+    told |= {
+        word.casefold()
+        for word in re.findall(rf"{_ANSWER_IS}\W*(\w+)", text)
+        if word.casefold() in known
+    }
+    return _only(told)
+
+
+def _only(told: Iterable[str]) -> str | None:
+    found = list(told)
+    return found[0] if len(found) == 1 else None
+
+
+def _holds(text: str, spellings: Iterable[str]) -> bool:
+    """Whether the words of one spelling stand in the text, together and in order."""
+    said = f" {' '.join(words(text))} "
+    return any(told and f" {' '.join(told)} " in said for told in map(words, spellings))

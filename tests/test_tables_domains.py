@@ -1,0 +1,121 @@
+"""`table --kind domains`: judge by domain, beside rules and beside the human set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pandalm_eval.cli import main
+from pandalm_eval.errors import InputError
+from pandalm_eval.judgments import Judgment, Protocol, Reading, RunName, write_judgments
+from pandalm_eval.results import read_runs
+from pandalm_eval.tables.domains import DomainsTable
+from pandalm_eval.tables.render import render
+from pandalm_eval.verdicts import Verdict
+
+FIRST, SECOND, TIE, INVALID = Verdict
+
+
+def judgment(
+    index: int, gold: Verdict, told: Verdict, *, swapped: Verdict | None = None, cut: bool = False
+) -> Judgment:
+    doc = {
+        "index": index,
+        "id": str(index),
+        "prompt_id": f"c{index // 2}",
+        "text_hash": f"h{index}",
+        "model1": None,
+        "model2": None,
+        "gold": gold.value,
+        "annotators": [],
+        "response1": "long one",
+        "response2": "short",
+    }
+    readings = [Reading(told, truncated=cut), Reading(swapped or told, truncated=cut)]
+    return Judgment.of(doc, Protocol.VERDICT, readings)
+
+
+def run_file(
+    folder: Path, task: str, told: list[Judgment], judge: str = "small", gold: str = "key"
+) -> Path:
+    name = RunName(task, judge, Protocol.VERDICT, "pandalm", "greedy", gold)
+    path = folder / f"judgments_{task}_{judge}.jsonl"
+    write_judgments(path, name, told)
+    return path
+
+
+LSAT = [
+    judgment(0, FIRST, FIRST),
+    judgment(1, SECOND, SECOND, cut=True),
+    judgment(2, TIE, FIRST, swapped=SECOND),  # two verdicts are a tie: right
+    judgment(3, FIRST, SECOND),
+]
+HUMAN = [judgment(i, FIRST, FIRST if i < 3 else INVALID) for i in range(4)]
+
+
+def test_rows(tmp_path: Path) -> None:
+    run_file(tmp_path, "pandalm_lsat", LSAT)
+    run_file(tmp_path, "pandalm_human_verdict", HUMAN, gold="human")
+    table = DomainsTable.of(read_runs([tmp_path]))
+    judge = table.rows[0]
+    assert (judge["domain"], judge["judge"], judge["source"]) == ("lsat", "small", "run")
+    assert (judge["acc"], judge["n_pairs"], judge["n_prompts"]) == (3 / 4, 4, 2)
+    assert (judge["position_consistency"], judge["invalid_rate"]) == (3 / 4, 0)
+    assert (judge["n_truncated"], judge["truncated_rate"]) == (1, 2 / 8)
+    # Gold first, second, tie, first; `longest` always says first here: 2 of 4.
+    rules = {row["judge"]: row["acc"] for row in table.rows if row["source"] == "rule"}
+    assert rules == {
+        "rule: longest": 2 / 4,
+        "rule: first": 2 / 4,
+        "rule: second": 1 / 4,
+        "rule: tie": 1 / 4,
+    }
+    (drop,) = table.drops
+    assert (drop["acc_in"], drop["acc_out"], drop["acc_drop"]) == (3 / 4, 3 / 4, 0)
+    # Right by cluster: 2 and 1 at home, 2 and 1 away, so each error is
+    # sqrt(2 · 2 · .5²) / 4 = .25; both: .25 · sqrt(2).
+    assert drop["acc_drop_stderr"] == pytest.approx(0.25 * 2**0.5)
+    assert drop["acc_drop_ci_low"] <= 0 <= drop["acc_drop_ci_high"]
+    assert drop["kappa_in"] == 0  # all gold is first: chance reaches what the judge does
+    json.loads(render(table, "json"))
+    text = render(table, "markdown")
+    assert "| 1 of 4 pairs" in text
+    assert "own design" in text
+    assert "No drop" not in text
+
+
+def test_domains_stand_in_their_order(tmp_path: Path) -> None:
+    for task in ("pandalm_pubmedqa", "pandalm-lsat-rc", "pandalm_bioasq", "pandalm_lsat"):
+        run_file(tmp_path, task, LSAT)
+    table = DomainsTable.of(read_runs([tmp_path]))
+    order = [row["domain"] for row in table.rows if row["source"] == "run"]
+    assert order == ["lsat", "lsat-rc", "pubmedqa", "bioasq"]
+
+
+@pytest.mark.parametrize("other", ["judge", "gold", "none"])
+def test_without_the_human_set_there_is_no_drop(tmp_path: Path, other: str) -> None:
+    run_file(tmp_path, "pandalm_lsat", LSAT)
+    if other == "judge":
+        run_file(tmp_path, "pandalm_human_verdict", HUMAN, "another", gold="human")
+    elif other == "gold":
+        run_file(tmp_path, "pandalm_human_verdict", HUMAN, gold="gpt-3.5-turbo")
+    table = DomainsTable.of(read_runs([tmp_path]))
+    assert table.drops == []
+    assert "at hand: small (verdict, lsat)." in table.notes[-1]
+
+
+def test_no_domain(tmp_path: Path) -> None:
+    run_file(tmp_path, "pandalm_human_verdict", HUMAN, gold="human")
+    with pytest.raises(
+        InputError, match=r"no run is of a domain task .* there are pandalm_human_v"
+    ):
+        DomainsTable.of(read_runs([tmp_path]))
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_file(tmp_path, "pandalm_lsat", LSAT)
+    for format in ("markdown", "csv", "latex", "json"):
+        assert main(["table", str(tmp_path), "--kind", "domains", "--format", format]) == 0
+        assert "lsat" in capsys.readouterr().out
