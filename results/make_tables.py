@@ -45,56 +45,81 @@ def by_people(runs: Sequence[Run]) -> ModelsTable:
 
 
 TEST_SET = ("human/judgments_pandalm_human_single_*.jsonl",)
-ALPACA = """The answers are those that AlpacaEval released (CC BY-NC 4.0); 805 prompts, one answer
-each, so that a prompt is one pair in every contest."""
+SMALL = (
+    "The small models were never trained to judge. Under the verdict protocol they write prose, so "
+    "that every reading is invalid and no accuracy can be claimed; by log-probabilities they name "
+    "the response shown first in both orders, and what is left after averaging is worse than the "
+    "longer response. They show that the way from pair to table works, not that such a judge does."
+)
+ALPACA = (
+    "The answers are those that AlpacaEval released (CC BY-NC 4.0, research only): 805 prompts, one "
+    "answer each, so that a prompt is one pair in every contest."
+)
 SECTIONS = (
     Section(
         "Judges against the human majority (999 pairs, 170 prompts)",
         ("human/*.jsonl",),
         JudgesTable.of,
+        SMALL,
     ),
     Section("Judges against gpt-3.5-turbo as gold", ("gpt-3.5-turbo/*.jsonl",), JudgesTable.of),
     Section(
         "Five tuned models by people (Table 1 of the paper)",
         ("human/judgments_pandalm_human_single_PandaLM-7B.jsonl",),
         by_people,
-        "Majority of three annotators; which run the labels are taken from makes no difference.",
+        "Majority of three annotators; which run the labels are read from makes no difference. "
+        "![order by people](figures/people_order.svg)",
     ),
     Section(
         "Five tuned models by released verdicts (Table 1 of the paper)",
         TEST_SET,
         ModelsTable.of,
         "One order, as released. Text without a verdict (`garbage`) is invalid here, not a tie. "
-        "PandaLM-7B finds one significant difference fewer than people; both judges and the people "
-        "agree on the direction of every difference that all three find.",
+        "gpt-3.5-turbo finds the six differences that people find; PandaLM-7B, with more ties, only "
+        "that of llama-7b and cerebras-gpt-6.7B.",
     ),
     Section(
         "11 systems of AlpacaEval by the longest answer",
         ("alpaca_eval/judgments_pandalm-compare_rule-longest.jsonl",),
         ModelsTable.of,
-        ALPACA,
+        f"{ALPACA} This says who writes at length, and no more: by this rule length decides all, so "
+        "that a win rate at equal length is not identified in any contest.",
     ),
     Section(
         "10 systems of AlpacaEval against text_davinci_003 by GPT-4's released labels",
         ("alpaca_eval/judgments_pandalm-compare_GPT-4.jsonl",),
         ModelsTable.of,
-        ALPACA,
+        f"{ALPACA} One order, drawn by AlpacaEval for each pair. Candidates were compared with the "
+        "baseline only; their ranks rest on tests of their scores against it. GPT-4's order is not "
+        "that of length: gpt-3.5-turbo-0301 comes first here and fourth there. Whether GPT-4 is "
+        "right, these files cannot say. ![order by GPT-4](figures/gpt-4_order.svg)",
     ),
     Section(
         "A small judge against GPT-4's labels (a sample of 60 prompts of AlpacaEval)",
         ("alpaca_eval/judgments_pandalm-pairs_*.jsonl",),
         JudgesTable.of,
+        "The small judge agrees with GPT-4 less often than the longest answer does, and not more "
+        "than chance would have it (kappa). Nothing that it says of the systems should be believed; "
+        "the next table is here to show what such a table looks like.",
     ),
     Section(
-        "The same sample, candidates by the small judge",
+        "The same sample, systems by the small judge",
         ("alpaca_eval/judgments_pandalm-pairs_*.jsonl",),
         ModelsTable.of,
     ),
-    Section("Law and biomedicine, beside the human set", ("key/*.jsonl",), DomainsTable.of),
+    Section(
+        "Law and biomedicine, beside the human set",
+        ("key/*.jsonl", "human/judgments_pandalm_human_logprob_*.jsonl"),
+        DomainsTable.of,
+    ),
     Section(
         "End to end: two small models answer 170 prompts, a third judges",
         ("end_to_end/*.jsonl",),
         ModelsTable.of,
+        "SmolLM2-135M-Instruct, and a LoRA tuning of it on 320 answers of gpt-3.5-turbo-0301, judged "
+        "by Qwen2.5-Coder-0.5B-Instruct. No difference is to be seen: .5 lies well inside the "
+        "interval, and differences of less than about .07 could not be seen with 170 prompts. That "
+        "judge is at chance on the human set, so the table could not tell a better tuning either.",
     ),
 )
 
