@@ -52,8 +52,8 @@ SMALL = (
     "longer response. They show that the way from pair to table works, not that such a judge does."
 )
 ALPACA = (
-    "The answers are those that AlpacaEval released (CC BY-NC 4.0, research only): 805 prompts, one "
-    "answer each, so that a prompt is one pair in every contest."
+    "The answers are those that AlpacaEval released (CC BY-NC 4.0, research only): 805 prompts, "
+    "one answer each, so that a prompt is one pair in every contest."
 )
 SECTIONS = (
     Section(
@@ -75,15 +75,15 @@ SECTIONS = (
         TEST_SET,
         ModelsTable.of,
         "One order, as released. Text without a verdict (`garbage`) is invalid here, not a tie. "
-        "gpt-3.5-turbo finds the six differences that people find; PandaLM-7B, with more ties, only "
-        "that of llama-7b and cerebras-gpt-6.7B.",
+        "gpt-3.5-turbo finds the six differences that people find; PandaLM-7B, with more ties, "
+        "only that of llama-7b and cerebras-gpt-6.7B.",
     ),
     Section(
         "11 systems of AlpacaEval by the longest answer",
         ("alpaca_eval/judgments_pandalm-compare_rule-longest.jsonl",),
         ModelsTable.of,
-        f"{ALPACA} This says who writes at length, and no more: by this rule length decides all, so "
-        "that a win rate at equal length is not identified in any contest.",
+        f"{ALPACA} This says who writes at length, and no more: by this rule length decides all, "
+        "so that a win rate at equal length is not identified in any contest.",
     ),
     Section(
         "10 systems of AlpacaEval against text_davinci_003 by GPT-4's released labels",
@@ -99,8 +99,8 @@ SECTIONS = (
         ("alpaca_eval/judgments_pandalm-pairs_*.jsonl",),
         JudgesTable.of,
         "The small judge agrees with GPT-4 less often than the longest answer does, and not more "
-        "than chance would have it (kappa). Nothing that it says of the systems should be believed; "
-        "the next table is here to show what such a table looks like.",
+        "than chance would have it (kappa). Nothing that it says of the systems should be "
+        "believed; the next table is here to show what such a table looks like.",
     ),
     Section(
         "The same sample, systems by the small judge",
@@ -116,19 +116,20 @@ SECTIONS = (
         "End to end: two small models answer 170 prompts, a third judges",
         ("end_to_end/*.jsonl",),
         ModelsTable.of,
-        "SmolLM2-135M-Instruct, and a LoRA tuning of it on 320 answers of gpt-3.5-turbo-0301, judged "
-        "by Qwen2.5-Coder-0.5B-Instruct. No difference is to be seen: .5 lies well inside the "
-        "interval, and differences of less than about .07 could not be seen with 170 prompts. That "
-        "judge is at chance on the human set, so the table could not tell a better tuning either.",
+        "SmolLM2-135M-Instruct, and a LoRA tuning of it on 320 answers of gpt-3.5-turbo-0301, "
+        "judged by Qwen2.5-Coder-0.5B-Instruct. No difference is to be seen: .5 lies well inside "
+        "the interval, and differences of less than about .07 could not be seen with 170 prompts. "
+        "That judge is at chance on the human set, so the table could not tell a better tuning "
+        "either.",
     ),
 )
 
 
 def part(section: Section) -> str:
-    """Heading, table and text; nothing where there are no runs."""
-    files = sorted(file for pattern in section.runs for file in HERE.glob(pattern))
-    if not files:
+    """Heading, table and text; nothing where there are no runs of the first pattern."""
+    if not any(HERE.glob(section.runs[0])):
         return ""
+    files = sorted(file for pattern in section.runs for file in HERE.glob(pattern))
     table = render(section.table(read_runs(files)), "markdown")
     text = f"\n{section.text}\n" if section.text else ""
     return f"## {section.title}\n\n{table}\n{text}"
