@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,31 @@ REAL_FILES = (
     "pubmedqa/ori_pqal.json",
     "pubmedqa/test_ground_truth.json",
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _harness_is_read_once() -> Iterator[None]:
+    """The harness's own 13,000 YAMLs are read once a session, not once a run (10 s each)."""
+    from lm_eval import tasks
+    from lm_eval.tasks._index import TaskIndex
+
+    root, build = Path(tasks.__file__).resolve().parent, TaskIndex.build
+    own: dict[str, Any] = {}
+
+    def build_once(paths: Iterable[Path], **options: Any) -> dict[str, Any]:
+        index: dict[str, Any] = {}
+        for path in paths:
+            if Path(path).resolve() != root:
+                index |= build([path], **options)
+                continue
+            if not own:
+                own.update(build([path], **options))
+            index |= own
+        return index
+
+    TaskIndex.build = staticmethod(build_once)
+    yield
+    TaskIndex.build = staticmethod(build)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import fnmatch
 import inspect
 import json
 import re
 import shlex
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -166,29 +164,10 @@ def folder(
     return tmp_path
 
 
-@pytest.fixture
-def _one_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The harness's index of its 13,000 YAMLs is built once, not once a command (10 s each)."""
-    from lm_eval.tasks._index import TaskIndex
-
-    build = TaskIndex.build
-    built: dict[tuple[Path, ...], dict[str, Any]] = {}
-
-    def build_once(paths: Iterable[Path]) -> dict[str, Any]:
-        key = tuple(paths)
-        if key not in built:
-            built[key] = build(key)
-        ours = task_names()
-        return built[key] | {name: copy.deepcopy(built[key][name]) for name in ours}
-
-    monkeypatch.setattr(TaskIndex, "build", staticmethod(build_once))
-
-
 # `data verify` compares with the released files, which the small ones are not.
 _EXIT_CODES = {"pandalm-eval data verify pandalm": 1}
 
 
-@pytest.mark.usefixtures("_one_index")
 def test_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Runs come first: the README's first table is of a run on weights, which is not run here."""
     for command in sorted(RUN, key=_stage):
