@@ -27,7 +27,7 @@ _BUDGETS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_toke
 
 _SHORTENED = {
     Shorten.RESPONSES: "responses were shortened evenly",
-    Shorten.INPUT: "inputs were shortened at the end, instruction and responses are whole",
+    Shorten.INPUT: "inputs were shortened at the end, and where that was not enough the rest",
 }
 
 BuildPrompt = Callable[[Fields], Any]

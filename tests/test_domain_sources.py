@@ -59,6 +59,7 @@ def test_options_of_the_same_words_stand_once(write: Write) -> None:
     ("changes", "said"),
     [
         ({"label": "F"}, "record 1 has label 'F', but its options are A, B, C, D, E"),
+        ({"label": ["A"]}, "record 1 has label ['A'], but its options are A, B, C, D, E"),
         ({"label": None}, "record 1 has label None, but its options are A, B, C, D, E"),
         ({"options": ["red", "blue"]}, "record 1 has options ['red', 'blue']; two or more texts"),
         ({"options": ["(A)x", "(C)y"]}, "record 1 has options ['(A)x', '(C)y']; two or more"),
@@ -115,6 +116,9 @@ def test_pubmedqa_question(write: Write) -> None:
         ({"QUESTION": " "}, "yes", "PMID 7 has no text QUESTION"),
         ({"CONTEXTS": "text"}, "yes", "PMID 7 has no list of texts CONTEXTS"),
         ({"CONTEXTS": [1]}, "yes", "PMID 7 has no list of texts CONTEXTS"),
+        ({"CONTEXTS": []}, "yes", "PMID 7 has CONTEXTS without text"),
+        ({"LABELS": 5}, "yes", "PMID 7 has LABELS that are no list of texts"),
+        ({"LABELS": "ab"}, "yes", "PMID 7 has LABELS that are no list of texts"),
     ],
 )
 def test_bad_pubmedqa_record(changes: Record, decision: str, said: str, write: Write) -> None:
@@ -223,6 +227,7 @@ def test_spellings_of_the_right_answer_are_never_wrong(write: Write) -> None:
         ({"exact_answer": [["a", " "]]}, "question factoid1 has exact_answer of a shape that is"),
         ({"type": "yesno"}, "question factoid1 has exact_answer of a shape that is not known for"),
         ({"options": {"A": "yes"}}, "question factoid1 has options or answer, which are MIRAGE's"),
+        ({"id": None}, "records 1 of questions have no id"),
         ({"id": "factoid0"}, "questions factoid0 stand there more than once"),
     ],
 )
@@ -269,6 +274,7 @@ def test_mirage(write: Write) -> None:
 @pytest.mark.parametrize(
     ("record", "said"),
     [
+        ({"answer": ["A"]}, "question m1 has answer ['A'] to options {'A': 'yes', 'B': 'no'}; one"),
         ({"answer": "C"}, "question m1 has answer 'C' to options {'A': 'yes', 'B': 'no'}; one of"),
         ({"options": ["yes"]}, "question m1 has answer 'A' to options ['yes']; one of yes and no"),
         ({"question": None}, "question m1 has no text question"),
@@ -323,3 +329,20 @@ def test_without_files_both_ways_are_named(tmp_path: Path) -> None:
         load(str(tmp_path))
     assert "bioasq/mirage.json is missing" in message(error)
     assert "the official golden files" in message(error)
+
+
+@pytest.mark.parametrize("kind", ["factoid", "list", "yesno"])
+@pytest.mark.parametrize("exact", [None, "", " ", [], [[]], [""], [["", " "]]])
+def test_an_exact_answer_without_words_is_none(
+    kind: str, exact: object, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = [bioasq_record(0, kind, exact), bioasq_record(1, "yesno", "yes")]
+    (question,) = read_bioasq([golden(write, *records)])
+    assert question.source_id == records[1]["id"]
+    assert f"left out: {records[0]['id']}" in caplog.text
+
+
+def test_labels_of_an_abstract_are_cleaned(write: Write) -> None:
+    record = pubmedqa_record(0, "yes") | {"CONTEXTS": ["text"], "LABELS": ["A\ud800B"]}
+    (question,) = pubmedqa(write, {"7": record}, {"7": "yes"})
+    assert question.input == "A\ufffdB: text"

@@ -221,8 +221,8 @@ def test_the_passage_is_shortened_and_said(
     assert told["truncated_rate"] == len(long) / told["n_pairs"] > 0
     assert (
         f"{2 * len(long)} of {2 * told['n_pairs']} prompts were longer than the judge's context of "
-        "600 tokens; their inputs were shortened at the end, instruction and responses are whole "
-        "(truncated_rate)."
+        "600 tokens; their inputs were shortened at the end, and where that was not enough the "
+        "rest (truncated_rate)."
     ) in caplog.text
 
 

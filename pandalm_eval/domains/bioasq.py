@@ -85,7 +85,10 @@ _Reader = Callable[[str, str, Mapping[str, Any]], Question | str | None]
 def _rows(path: Path, told: Any) -> list[_Row]:
     if not isinstance(told, list) or not all(isinstance(record, dict) for record in told):
         raise InputError(f"{path}: questions is no list of objects. {_MENDED}.")
-    return [(str(record.get("id") or f"number {i}"), record) for i, record in enumerate(told)]
+    # An id made of the place would make other pairs of the same questions in another order.
+    if bare := [str(place) for place, record in enumerate(told) if not record.get("id")]:
+        raise InputError(f"{path}: records {listing(bare)} of questions have no id. {_MENDED}.")
+    return [(str(record["id"]), record) for record in told]
 
 
 def _mirage_rows(path: Path, told: Any) -> list[_Row]:
@@ -126,7 +129,7 @@ def _golden(split: str, id: str, record: Mapping[str, Any]) -> Question | str | 
     except (ValueError, KeyError):
         return f"has type {record.get('type')!r}; {', '.join(_TASKS)} are known"
     told = record.get("exact_answer")
-    if kind is not Kind.SUMMARY and told in (None, "", []):
+    if kind is not Kind.SUMMARY and not _says(told):
         return None
     accepted = () if kind is Kind.SUMMARY else _accepted(kind, told)
     if accepted is None:
@@ -141,6 +144,13 @@ def _golden(split: str, id: str, record: Mapping[str, Any]) -> Question | str | 
         key=listed([spellings[0] for spellings in accepted]),
         accepted=accepted,
     )
+
+
+def _says(told: Any) -> bool:
+    """Whether there is anything in an exact_answer: null, blanks and empty lists hold nothing."""
+    if isinstance(told, list):
+        return any(map(_says, told))
+    return told is not None and (not isinstance(told, str) or bool(told.strip()))
 
 
 def _accepted(kind: Kind, told: Any) -> tuple[tuple[str, ...], ...] | None:
@@ -175,7 +185,7 @@ def _of_mirage(split: str, id: str, record: Mapping[str, Any]) -> Question | str
     options, answer = record.get("options"), record.get("answer")
     if answer is None:
         return None
-    told = options.get(answer) if isinstance(options, dict) else None
+    told = options.get(str(answer)) if isinstance(options, dict) else None
     decision = str(told).casefold()
     if decision not in ("yes", "no"):
         return f"has answer {answer!r} to options {options!r:.60}; one of yes and no is needed"

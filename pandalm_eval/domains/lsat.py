@@ -44,7 +44,7 @@ def read_lsat(path: Path, part: str) -> list[Question]:
                 f"record {number} has options {record.get('options')!r:.60}; two or more texts "
                 'that begin with "(A)", "(B)" and so on are needed'
             )
-        elif label not in told:
+        elif not isinstance(label, str) or label not in told:
             problems.append(
                 f"record {number} has label {label!r}, but its options are {', '.join(told)}"
             )

@@ -60,6 +60,11 @@ def _problem(record: Any, decision: Any) -> str | None:
     contexts = record.get("CONTEXTS")
     if not isinstance(contexts, list) or not all(isinstance(text, str) for text in contexts):
         return "has no list of texts CONTEXTS"
+    labels = record.get("LABELS", [])
+    if not isinstance(labels, list) or not all(isinstance(text, str) for text in labels):
+        return "has LABELS that are no list of texts"
+    if not any(text.strip() for text in contexts):
+        return "has CONTEXTS without text"
     told = record.get("final_decision")
     if told not in DECISIONS:
         return f"has final_decision {told!r}; {', '.join(DECISIONS)} are known"
@@ -67,7 +72,7 @@ def _problem(record: Any, decision: Any) -> str | None:
 
 
 def _question(pmid: str, record: Mapping[str, Any]) -> Question:
-    labels = record.get("LABELS") or []
+    labels = [clean_text(label) for label in record.get("LABELS", [])]
     contexts = [clean_text(text) for text in record["CONTEXTS"]]
     if len(labels) == len(contexts):
         contexts = [f"{label}: {text}" for label, text in zip(labels, contexts, strict=True)]

@@ -6,12 +6,14 @@ several, and every answer to a summary question, which has no key.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pandalm_eval.domains.pubmedqa import DECISIONS
 from pandalm_eval.domains.questions import Kind, Question, words
+from pandalm_eval.verdicts import THINKING_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +31,16 @@ class Scored:
 
 
 def score(question: Question, response: str) -> Scored:
-    """The response of a model to a question.
+    """The response of a model to a question; of one that thinks aloud, what follows its thoughts.
 
     - choice: the one letter that "answer is B", "(B)" or a beginning "B." names, in that order,
-      else the one option whose words the text holds
-    - decision, yesno: the word that it begins with or that "the answer is" names
+      else the one option whose words the text holds; "B or C" names two
+    - decision, yesno: the one word that it begins with or that "the answer is" names; "yes and no"
+      names two
     - factoid: right where it holds the words of a spelling of the answer
     - list: right where it holds a spelling of every item
     """
-    text = response.strip()
+    text = THINKING_END.split(response)[-1].strip()
     if question.kind in (Kind.FACTOID, Kind.LIST):
         right = all(_holds(text, spellings) for spellings in question.accepted)
         return Scored(text, right if text else None)
@@ -52,17 +55,28 @@ def score(question: Question, response: str) -> Scored:
 
 
 _ANSWER_IS = r"(?i:answer(?:\s+to\s+(?:this|the)\s+question)?\s*(?:is\s*:?|:)\s*)"
+# One letter, or several that are offered side by side. A single A before a word is an article.
+_LETTER = r"\(?([A-Z])\b(?!')(?<!A(?=\s[a-z]))\)?"
+_SEVERAL = rf"{_LETTER}(?:\s*(?:,|/|\bor\b|\band\b)\s*{_LETTER})?"
 _LETTERS = (
-    re.compile(rf"{_ANSWER_IS}(?i:option\s+)?\(?([A-Z])\b(?!')"),
+    re.compile(rf"{_ANSWER_IS}(?i:option\s+)?{_SEVERAL}"),
     re.compile(r"\(([A-Z])\)"),
-    re.compile(r"\A([A-Z])(?:[).:]|\Z)"),
+    re.compile(rf"\A(?i:option\s+)?{_SEVERAL}(?=[).:,]|\s*\n|\s*\Z|(?<!A)(?<!I)\s)"),
 )
+_DENIED = re.compile(rf"{_ANSWER_IS}not\b")
+_MARKUP = re.compile(r"\\boxed|[*_`{}\[\]]")
+# What may follow "no" without a comma; in "no one" and "no effect" it is no answer.
+_AFTER_NO = ("it", "they", "there", "this", "these", "because", "since", "as", "we", "i")
+_BETWEEN = ("or", "and")
 
 
 def _choice(text: str, question: Question) -> str | None:
+    plain = _MARKUP.sub("", text).strip()
+    if _DENIED.search(plain):
+        return None
     for pattern in _LETTERS:
-        told = set(pattern.findall(text)) & set(question.said)
-        if told:
+        letters = {letter for found in pattern.findall(plain) for letter in found}
+        if told := letters & set(question.said):
             return _only(told)
     return _only(
         letter
@@ -72,8 +86,10 @@ def _choice(text: str, question: Question) -> str | None:
 
 
 def _decision(text: str, known: Sequence[str]) -> str | None:
-    first = words(text)[:1]
-    told = set(first) & set(known)
+    begun = itertools.takewhile(lambda word: word in (*known, *_BETWEEN), words(text))
+    told = {word for word in begun if word in known}
+    if told == {"no"} and (after := re.match(r"\W*no\s+(\w+)", text, re.IGNORECASE)):
+        told = told if after[1].casefold() in _AFTER_NO else set()
     told |= {
         word.casefold()
         for word in re.findall(rf"{_ANSWER_IS}\W*(\w+)", text)

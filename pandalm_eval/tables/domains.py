@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,14 +84,18 @@ class DomainsTable:
 def domain_of(run: Run) -> str | None:
     """`lsat`, `lsat-ar`, `pubmedqa` …; None where a run is of another task.
 
-    A part is told by its task, `pandalm-lsat-ar`, and stands under its own name.
+    A part is told by its task, `pandalm-lsat-ar`, and stands under its own name; so do pairs of
+    candidates' responses, which are other pairs than those from the key: `pubmedqa (candidates)`.
     """
     name = run.name.task.removeprefix("pandalm_").removeprefix("pandalm-")
-    return name if name.partition("-")[0] in DOMAINS and name != run.name.task else None
+    if name.partition("-")[0] not in DOMAINS or name == run.name.task:
+        return None
+    of_candidates = any(judgment.model1 is not None for judgment in run.judgments or ())
+    return f"{name} (candidates)" if of_candidates else name
 
 
 def _order(domain: str) -> tuple[int, str]:
-    return DOMAINS.index(domain.partition("-")[0]), domain
+    return DOMAINS.index(re.split(r"\W", domain)[0]), domain
 
 
 def _placed(run: Run, row: Row) -> Row:
