@@ -20,7 +20,7 @@ from pandalm_eval.metrics import SUFFIXES, keys_for, metrics_for, summarise
 from pandalm_eval.outcomes import Contest, Outcomes
 from pandalm_eval.pairs import Pair
 from pandalm_eval.readings import judge
-from pandalm_eval.responses import Candidate, read_candidates
+from pandalm_eval.responses import Candidate, read_candidates, the_only
 from pandalm_eval.settings import Settings
 from pandalm_eval.statistics.shares import Estimate
 from pandalm_eval.task import PairwiseJudge
@@ -124,7 +124,7 @@ def with_baseline(
     if not isinstance(baseline, Mapping) and not Path(str(baseline)).expanduser().exists():
         names = ", ".join(candidate.name for candidate in candidates)
         raise UsageError(f"the baseline {baseline!r} is neither a file nor one of {names}.")
-    (added,) = read(baseline)
+    added = the_only(baseline, read(baseline))
     same = next((one for one in candidates if one.name == added.name), None)
     if same is None:
         return [*candidates, added], added.name

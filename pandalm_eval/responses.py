@@ -74,6 +74,14 @@ def read_candidates(
     return candidates
 
 
+def the_only(told: object, candidates: Sequence[Candidate]) -> Candidate:
+    """The one candidate that a `baseline` names; raise a UsageError where it names several."""
+    if len(candidates) != 1:
+        names = listing(candidate.name for candidate in candidates)
+        raise UsageError(f"baseline={told!r} holds several response files ({names}); name one.")
+    return candidates[0]
+
+
 def _files(word: str, respond: str) -> list[Path]:
     path = Path(word).expanduser()
     if path.is_dir():

@@ -21,7 +21,7 @@ from pandalm_eval.judges import JudgeModel
 from pandalm_eval.prompts import PromptStyle
 from pandalm_eval.readings import judge
 from pandalm_eval.respond import Respond, prompt_of
-from pandalm_eval.responses import Candidate, read_candidates
+from pandalm_eval.responses import Candidate, read_candidates, the_only
 from pandalm_eval.results import judge_name
 from pandalm_eval.settings import Join
 
@@ -81,7 +81,8 @@ class WinRate(Respond):
                 "and give the labels to pandalm-compare."
             )
         asked = self.settings.instructions
-        (self._baseline,) = read_candidates(told, Path(asked).expanduser() if asked else None)
+        file = Path(asked).expanduser() if asked else None
+        self._baseline = the_only(told, read_candidates(told, file))
         self._name = self._candidate_name()
         prompts = super()._read_prompts()
         missing = [prompt for prompt in prompts if prompt not in self._baseline.answers]

@@ -107,6 +107,8 @@ def test_a_baseline_that_is_a_candidate_too(files: dict[str, str], write: Write)
     found = compare(files, LONGEST, baseline=files["c"])
     assert [(row["a"], row["b"]) for row in found.models.rows] == [("a", "c"), ("b", "c")]
     assert found.models.rows[0]["win"] == expected(files, "a", "c")[0]
+    with pytest.raises(UsageError, match="holds several response files"):
+        compare(files, LONGEST, baseline=str(Path(files["a"]).parent))
     other = str(write(answers("x", [5] * COUNT), "other/c.json"))
     with pytest.raises(InputError, match=r"the baseline is named c, as .* is"):
         compare(files, LONGEST, baseline=other)
