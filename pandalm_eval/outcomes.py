@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pandalm_eval.judgments import Judgment, Protocol
-from pandalm_eval.statistics.clusters import Floats
+from pandalm_eval.statistics.clusters import Floats, Numbers
 from pandalm_eval.statistics.correction import Corrected, correct
 from pandalm_eval.statistics.sampling import check_random
 from pandalm_eval.statistics.shares import Estimate, share
 from pandalm_eval.verdicts import Verdict
-
-Numbers = npt.NDArray[np.intp]
 
 _SCORES = {Verdict.FIRST: 1.0, Verdict.TIE: 0.5, Verdict.SECOND: 0.0, Verdict.INVALID: math.nan}
 
@@ -78,7 +76,12 @@ class Contest:
         return correct(score, human, cluster)
 
     def bounds(self) -> tuple[float, float]:
-        """The win rate if every invalid judgment were a loss, and if every one were a win."""
+        """The win rate if every invalid judgment were a loss, and if every one were a win.
+
+        NaN without a judgment, as a `--limit` may leave two candidates.
+        """
+        if len(self.score) == 0:
+            return math.nan, math.nan
         valid = self.score[self.valid].sum()
         return float(valid / len(self.score)), float(
             (valid + (~self.valid).sum()) / len(self.score)
