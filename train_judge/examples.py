@@ -1,0 +1,102 @@
+"""A training example: a pair with the verdict, the reason and the reference to be learnt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pandalm_eval.errors import InputError
+from pandalm_eval.pairs import prompt_hash, read_label, text_fields
+from pandalm_eval.records import stream_records
+from pandalm_eval.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a judge is shown, and what it is to write.
+
+    Attributes:
+        instruction, input, response1, response2: texts as their source has them.
+        verdict: first, second or tie.
+        reason, reference: may be empty: the labels then say no more than the verdict.
+    """
+
+    instruction: str
+    input: str
+    response1: str
+    response2: str
+    verdict: Verdict
+    reason: str = ""
+    reference: str = ""
+
+    @property
+    def prompt_id(self) -> str:
+        """The sampling unit: equal instruction and input, equal id."""
+        return prompt_hash(self.instruction, self.input)
+
+    def swapped(self) -> Example:
+        """The same with the responses exchanged, in the verdict and where the reason names them."""
+        return replace(
+            self,
+            response1=self.response2,
+            response2=self.response1,
+            verdict=self.verdict.swapped,
+            reason=swap_names(self.reason),
+        )
+
+
+_NAMED = re.compile(r"\b((?:response|answer|output)s?\s+)([12])\b", re.IGNORECASE)
+_BOTH = re.compile(r"\b(responses|answers|outputs)\s+1\s+and\s+2\b", re.IGNORECASE)
+
+
+def swap_names(reason: str) -> str:
+    """A reason told for the exchanged responses.
+
+    >>> swap_names("Response 1 names it, response 2 does not; responses 1 and 2 are short.")
+    'Response 2 names it, response 1 does not; responses 1 and 2 are short.'
+    """
+    parts, end = [], 0
+    for both in _BOTH.finditer(reason):  # said of both, it holds as it stands
+        parts += [_exchange(reason[end : both.start()]), both[0]]
+        end = both.end()
+    return "".join([*parts, _exchange(reason[end:])])
+
+
+def _exchange(text: str) -> str:
+    return _NAMED.sub(lambda name: name[1] + {"1": "2", "2": "1"}[name[2]], text)
+
+
+_TEXTS = ("instruction", "response1", "response2")
+_OPTIONAL = ("input", "reason", "reference")
+
+
+def stream_examples(path: Path) -> Iterator[Example]:
+    """Yield examples of JSONL (or a JSON list): the four texts, verdict, reason?, reference?.
+
+    `verdict` may be spelled as in pair files (0, 1, 2, tie, first, second). Other fields are
+    ignored. JSONL is read line by line: memory does not grow with the file.
+
+    Raises:
+        InputError: for the file or the record at fault.
+    """
+    for number, record in enumerate(stream_records(path)):
+        yield read_example(path, number, record)
+
+
+def read_example(path: Path, number: int, record: dict[str, Any]) -> Example:
+    """One record as an example; raise an InputError that names what is missing or no text."""
+    for name in _OPTIONAL:
+        if record.get(name) is None:
+            record[name] = ""
+    texts = text_fields(path, number, record, (*_TEXTS, *_OPTIONAL))
+    if "verdict" not in record:
+        raise InputError(f"{path}: record {number} has no verdict. Label it first.")
+    if (verdict := read_label(record["verdict"])) is None:
+        raise InputError(
+            f"{path}: record {number} has verdict {record['verdict']!r}; it must be one of "
+            "0, 1, 2, tie, first, second."
+        )
+    return Example(verdict=verdict, **texts)
