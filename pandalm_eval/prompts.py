@@ -85,7 +85,15 @@ def render(style: PromptStyle, fields: Fields) -> str:
 
 
 def target(verdict: Verdict, reason: str, reference: str) -> str:
-    """What a judge is trained to write (upstream's output_sequence)."""
+    """What a judge is trained to write (upstream's output_sequence).
+
+    Labels without reason and reference teach the verdict's line alone.
+
+    >>> target(Verdict.TIE, "", "")
+    'Tie\\n'
+    """
+    if not reason and not reference:
+        return f"{TARGETS[verdict]}\n"
     return f"{TARGETS[verdict]}\n\n### Reason: {reason}\n\n### Reference: {reference}\n"
 
 

@@ -38,9 +38,9 @@ from pandalm_eval.models import hf_judge
 from pandalm_eval.models._batches import TOKENS_PER_BATCH, Batching, run_fitting
 from pandalm_eval.models._decoding import Decoding
 from pandalm_eval.models._engine import Reading
-from pandalm_eval.models._tokens import Encoder
 from pandalm_eval.models.hf_judge import HFJudge
 from pandalm_eval.models.text import JudgeText
+from pandalm_eval.models.tokens import Encoder
 from pandalm_eval.verdicts import is_settled, parse_verdict
 
 BUDGET = 24

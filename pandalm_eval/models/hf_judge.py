@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from pandalm_eval.errors import InputError, UsageError, listing
 from pandalm_eval.models._batches import Batching, run_fitting
-from pandalm_eval.models._checkpoint import Checkpoint
 from pandalm_eval.models._decoding import Decoding
 from pandalm_eval.models._engine import Engine, Reading, Score, Scoring
 from pandalm_eval.models._processes import SplitLM
-from pandalm_eval.models._tokens import Encoder
+from pandalm_eval.models.checkpoint import Checkpoint
 from pandalm_eval.models.text import JudgeText
+from pandalm_eval.models.tokens import Encoder
 
 LIVE: weakref.WeakSet[HFJudge] = weakref.WeakSet()
 """The judges alive in this process: decoding=upstream exists only where there is one."""

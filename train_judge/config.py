@@ -1,0 +1,240 @@
+"""The configuration of a training: one YAML file, every key checked before anything is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from pandalm_eval.errors import InputError, UsageError
+
+
+class Swap(StrEnum):
+    """Which orders of a pair are learnt."""
+
+    NONE = "none"
+    """As stored."""
+    RANDOM = "random"
+    """One order, drawn anew in each epoch."""
+    BOTH = "both"
+    """Both, as two examples of an epoch."""
+
+
+class Learns(StrEnum):
+    """What of a target is learnt."""
+
+    ALL = "all"
+    """Verdict, reason and reference, where there are any."""
+    VERDICT = "verdict"
+    """The verdict alone."""
+
+
+class Schedule(StrEnum):
+    """How the learning rate falls after the warm-up."""
+
+    COSINE = "cosine"
+    LINEAR = "linear"
+    CONSTANT = "constant"
+
+
+class Optimizer(StrEnum):
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """Low-rank adapters instead of full weights; the defaults are upstream's.
+
+    Attributes:
+        rank, alpha, dropout: of every adapter; its output is scaled by alpha / rank.
+        modules: names of the layers that get one, or `all-linear`.
+        merge: whether the result is the merged model (with the adapter beside it in `adapter/`),
+            or the adapter alone, which needs its base model wherever it is loaded.
+    """
+
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.05
+    modules: tuple[str, ...] | str = ("q_proj", "v_proj")
+    merge: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A training.
+
+    Attributes:
+        pretrained, revision, gguf_file: the base model, as in `--model_args` of hf-judge.
+        train: JSONL of examples (`train_judge.examples`).
+        validation: the same, of other prompts; None for no validation.
+        output: folder of the result; checkpoints and log are in it, too.
+        max_length: most tokens of prompt and target; responses are shortened to fit, targets never.
+        swap, learns: see their enumerations.
+        epochs: passes over the data.
+        batch: examples of an update, over all processes and accumulated passes.
+        micro_batch: examples of one pass of one process.
+        optimizer, learning_rate, schedule: with the usual names.
+        warmup: share of the updates in which the learning rate rises, in [0, 1).
+        weight_decay, clip: decoupled decay; largest norm of the gradient.
+        bf16: whether matrix products are taken in bfloat16.
+        gradient_checkpointing: recompute activations in the backward pass: less memory, more time.
+        group_by_length: whether a pass holds examples of like length; their order stays random.
+        lora: adapters instead of full weights.
+        deepspeed: `zero2`, `zero3` (shipped) or the path of a DeepSpeed JSON; None for none.
+        save_every, validate_every, log_every: in updates; 0 saves and validates after each epoch.
+        keep: newest checkpoints that are kept, at least 2; 0 keeps all.
+        report_to: `tensorboard`, `wandb`, …, as transformers knows them.
+        seed: of order, swaps, adapters and dropout.
+    """
+
+    pretrained: str
+    train: str
+    output: str
+    validation: str | None = None
+    revision: str | None = None
+    gguf_file: str | None = None
+    max_length: int = 1024
+    swap: Swap = Swap.RANDOM
+    learns: Learns = Learns.ALL
+    epochs: int = 2
+    batch: int = 128
+    micro_batch: int = 4
+    optimizer: Optimizer = Optimizer.ADAMW
+    learning_rate: float = 2e-5
+    schedule: Schedule = Schedule.COSINE
+    warmup: float = 0.03
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    bf16: bool = True
+    gradient_checkpointing: bool = False
+    group_by_length: bool = True
+    lora: Lora | None = None
+    deepspeed: str | None = None
+    save_every: int = 0
+    validate_every: int = 0
+    log_every: int = 10
+    keep: int = 2
+    report_to: tuple[str, ...] = field(default=())
+    seed: int = 2023
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {getattr(self, name)}; {wanted}"
+            for name, wanted, right in (
+                ("max_length", "at least 16 tokens", self.max_length >= 16),
+                ("epochs", "at least 1", self.epochs >= 1),
+                ("batch", "at least 1", self.batch >= 1),
+                (
+                    "micro_batch",
+                    f"a divisor of batch ({self.batch})",
+                    self.micro_batch >= 1 and self.batch % self.micro_batch == 0,
+                ),
+                ("learning_rate", "above 0", self.learning_rate > 0),
+                ("warmup", "a share in [0, 1)", 0 <= self.warmup < 1),
+                ("weight_decay", "0 or more", self.weight_decay >= 0),
+                ("clip", "above 0", self.clip > 0),
+                ("save_every", "0 or more", self.save_every >= 0),
+                ("validate_every", "0 or more", self.validate_every >= 0),
+                ("log_every", "at least 1", self.log_every >= 1),
+                (
+                    "keep",
+                    "0, or at least 2: the newest may be cut off",
+                    self.keep == 0 or self.keep >= 2,
+                ),
+            )
+            if not right
+        ]
+        if problems:
+            raise UsageError("; ".join(problems) + ".")
+
+
+_Read = TypeVar("_Read")
+
+
+def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of a YAML file, with some keys changed.
+
+    Relative paths of data and output are taken from where the command runs.
+
+    Raises:
+        InputError: no such file, or no YAML mapping.
+        UsageError: unknown keys and wrong values, all in one message.
+    """
+    try:
+        told = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}).") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: no valid YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(told, dict):
+        raise InputError(f"{path}: holds no keys and values.")
+    return parse(Config, {**told, **(changes or {})}, str(path))
+
+
+def parse(kind: type[_Read], told: Mapping[str, Any], where: str) -> _Read:
+    """A frozen dataclass of ours from a mapping, its types checked.
+
+    Raises:
+        UsageError: unknown and missing keys and values of another type, all in one message.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {one.name: one for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    problems = []
+    for key in set(told) - set(fields):
+        near = difflib.get_close_matches(str(key), fields, n=1)
+        problems.append(f"unknown key {key}{f' (did you mean {near[0]}?)' if near else ''}")
+    for name, one in fields.items():
+        if name not in told and one.default is one.default_factory is dataclasses.MISSING:
+            problems.append(f"{name} is missing")
+    values = {}
+    for name in fields:
+        if name in told:
+            try:
+                values[name] = _value(hints[name], told[name], f"{where}: {name}")
+            except (TypeError, ValueError) as error:
+                problems.append(f"{name} is {told[name]!r}: {error}")
+    if problems:
+        raise UsageError(f"{where}: {'; '.join(sorted(problems))}. Keys are {', '.join(fields)}.")
+    try:
+        return kind(**values)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    """A YAML value as the type of its field."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None:
+        if types.NoneType in options:
+            return None
+        raise TypeError("a value is needed")
+    for option in options:
+        if dataclasses.is_dataclass(option):
+            if not isinstance(value, Mapping):
+                raise TypeError("keys and values are needed")
+            return parse(option, value, where)  # type: ignore[arg-type]
+        if isinstance(option, type) and issubclass(option, StrEnum):
+            if value not in list(option):
+                raise ValueError(f"one of {', '.join(option)} is needed")
+            return option(value)
+        if typing.get_origin(option) is tuple and isinstance(value, list | tuple):
+            return tuple(map(str, value))
+        if option is float and isinstance(value, int | float | str) and value is not True:
+            return float(value)  # YAML reads 2e-5 as a text
+        if option is bool and isinstance(value, bool):
+            return value
+        if option is int and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if option is str and isinstance(value, str):
+            return value
+    named = " or ".join(getattr(option, "__name__", str(option)) for option in options)
+    raise TypeError(f"{named} is needed")

@@ -1,0 +1,121 @@
+"""An example as token ids: the judge's own prompt, and the target that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pandalm_eval.errors import InputError
+from pandalm_eval.fitting import Budget, fit
+from pandalm_eval.models.tokens import Encoder
+from pandalm_eval.prompts import Fields, PromptStyle, render, target
+from pandalm_eval.verdicts import TARGETS, Verdict
+from train_judge.config import Learns
+from train_judge.examples import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of one example.
+
+    Attributes:
+        prompt: with the tokenizer's own special tokens, as the judge will read it.
+        target: verdict first, end-of-sequence last; the loss is on these alone.
+        shortened: whether the prompt lost anything.
+    """
+
+    prompt: list[int]
+    target: list[int]
+    shortened: bool
+
+
+_SHORTEST = (Verdict.TIE, "-", "-")
+
+
+class ExampleEncoder:
+    """From examples to token ids of at most `max_length` together.
+
+    The prompt is rendered, shortened and encoded by the functions that judge: training and judging
+    cannot differ. The target is never shortened.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int, learns: Learns) -> None:
+        self._tokenizer = tokenizer
+        self._encoder = Encoder(tokenizer)
+        self._max_length = max_length
+        self._learns = learns
+        bare = self._count(_prompt(Fields("", "-", "", ""))) + len(self._ids(target(*_SHORTEST)))
+        # No tokenizer makes more tokens than bytes; 8 for how texts join what stands around them.
+        self.surely_fits = max_length - bare - 8
+        """Bytes of reason and reference together that always leave room for a prompt."""
+
+    def __call__(self, example: Example) -> Encoded:
+        """Token ids of prompt and target.
+
+        Raises:
+            InputError: target and template alone are longer than `max_length`.
+        """
+        if self._learns is Learns.VERDICT:
+            example = replace(example, reason="", reference="")
+        verdict = TARGETS[example.verdict]
+        rest = target(example.verdict, example.reason, example.reference).removeprefix(verdict)
+        fields = Fields.clean(
+            example.instruction, example.input, example.response1, example.response2
+        )
+        # The target's ids can only be had after a prompt, and the prompt's room after the target's
+        # length: so first alone, which is what it is for every tokenizer but for a token or two.
+        room = self._max_length - len(self._ids(verdict + rest)) - 2
+        budget = Budget(max(room, 1), self._count)
+        fitted, shortened = fit(fields, _prompt, budget)
+        text = _prompt(fitted)
+        prompt = self._encoder.prompt(text)
+        # In two steps, so that the verdict's tokens are those that judging scores.
+        begun = self._encoder.continuation(text, prompt, verdict)
+        ids = [*begun, *self._after(verdict, rest), self._tokenizer.eos_token_id]
+        if len(prompt) + len(ids) > self._max_length:
+            raise InputError(
+                f"the target has {len(ids)} tokens and leaves no room for the prompt within "
+                f"max_length={self._max_length}. Filter such examples out (train_judge.filter "
+                "--max_target_tokens), or raise max_length."
+            )
+        return Encoded(prompt, ids, shortened)
+
+    def first_tokens(self) -> Sequence[int]:
+        """The tokens that targets of the three verdicts begin with, in the order of LABELS.
+
+        Raises:
+            InputError: two verdicts begin alike.
+        """
+        text = _prompt(Fields("", "", "", ""))
+        prompt = self._encoder.prompt(text)
+        ids = [self._encoder.continuation(text, prompt, told)[0] for told in TARGETS.values()]
+        if len(set(ids)) < len(ids):
+            raise InputError(
+                f"the tokenizer {self._tokenizer.name_or_path} begins two verdicts with one token."
+            )
+        return ids
+
+    def _after(self, verdict: str, rest: str) -> list[int]:
+        """Ids of what follows the verdict, which begins with a line break.
+
+        Raises:
+            InputError: the tokenizer joins the two.
+        """
+        alone, whole = self._ids(verdict), self._ids(verdict + rest)
+        if whole[: len(alone)] != alone:
+            raise InputError(
+                f"the tokenizer {self._tokenizer.name_or_path} joins the verdict {verdict!r} to "
+                "what follows it, so that learnt and scored verdicts would differ."
+            )
+        return whole[len(alone) :]
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def _count(self, prompt: str) -> int:
+        return len(self._encoder.prompt(prompt))
+
+
+def _prompt(fields: Fields) -> str:
+    return render(PromptStyle.PANDALM, fields)

@@ -1,0 +1,192 @@
+"""Train a judge: one configuration file, on a laptop's CPU, a GPU, or many.
+
+    python -m train_judge.train --config FILE
+    torchrun --nproc_per_node 8 -m train_judge.train --config FILE
+    accelerate launch --num_processes 8 -m train_judge.train --config FILE
+    deepspeed --num_gpus 8 --module train_judge.train --config FILE
+
+A training that was stopped goes on from its newest checkpoint when the same command runs again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import yaml
+
+from pandalm_eval.errors import InputError, PandaLMError, UsageError
+from train_judge.config import Config, read_config
+
+if TYPE_CHECKING:
+    from train_judge.learning_data import ExampleTable
+    from train_judge.trainer import JudgeTrainer
+
+_log = logging.getLogger("train_judge")
+
+# What the weights do not hang on, so that a training may be resumed with others.
+_FREE = ("output", "keep", "save_every", "validate_every", "log_every", "report_to")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 0 done, 1 the input is at fault, 2 the configuration is."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train_judge.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", required=True, type=Path, help="YAML file of keys and values")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="keys that replace the file's"
+    )
+    # The deepspeed launcher tells the place of the process here, too; the environment has it.
+    parser.add_argument("--local_rank", help=argparse.SUPPRESS)
+    told = parser.parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        train(read_config(told.config, _changes(told.set)))
+    except PandaLMError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _changes(words: Sequence[str]) -> dict[str, Any]:
+    if wrong := [word for word in words if "=" not in word]:
+        raise UsageError(f"--set takes KEY=VALUE, not {', '.join(wrong)}.")
+    return {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in words)}
+
+
+def train(config: Config) -> None:
+    """Train as configured, or go on with it; the result stands in `config.output`.
+
+    Raises:
+        InputError: examples, base model or disk are at fault, or the training diverged.
+        UsageError: the configuration is, or the folder holds another training.
+    """
+    from safetensors import SafetensorError
+
+    output = Path(config.output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with _alone_in(output):
+            _train(config, output)
+    except (OSError, SafetensorError) as error:
+        raise _unwritten(output, error) from error
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error) and "enforce fail" not in str(error):
+            raise
+        raise _unwritten(output, error) from error
+
+
+def _train(config: Config, output: Path) -> None:
+    from train_judge import checkpoints, launch
+    from train_judge.arguments import training_arguments
+    from train_judge.base_model import base_checkpoint, load_model
+    from train_judge.encoding import ExampleEncoder
+    from train_judge.learning_data import ExampleTable, LearningData, both_orders
+    from train_judge.order import learning_order
+    from train_judge.result import FINISHED, save_result
+    from train_judge.trainer import JudgeTrainer
+
+    tokenizer = base_checkpoint(config).load_tokenizer()
+    encode = ExampleEncoder(tokenizer, config.max_length, config.learns)
+    learnt = ExampleTable(Path(config.train), output / "data", encode)
+    held_out = None
+    if config.validation is not None:
+        held_out = ExampleTable(Path(config.validation), output / "data", encode)
+        _require_other_prompts(learnt, held_out)
+    places, swaps = learning_order(learnt.lengths, config)
+    if launch.is_first():
+        checkpoints.claim(output, _decisive(config, learnt, held_out))
+    if (output / FINISHED).exists():
+        _log.info("%s: this training is finished. Name another output to repeat it.", output)
+        return
+    arguments = training_arguments(config, len(places) // config.batch)
+    with arguments.main_process_first():
+        newest = checkpoints.newest(output)
+    if newest is not None:
+        _log.info("%s: goes on from %s.", output, newest.name)
+    trainer = JudgeTrainer.of(
+        config,
+        model=load_model(config),
+        args=arguments,
+        train_dataset=LearningData(learnt, places, swaps, encode),
+        eval_dataset=None if held_out is None else both_orders(held_out, encode),
+        tokenizer=tokenizer,
+        first_tokens=encode.first_tokens(),
+    )
+    _say_plan(config, trainer, learnt, held_out)
+    trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
+    save_result(trainer, tokenizer, config, learnt, held_out)
+
+
+@contextlib.contextmanager
+def _alone_in(output: Path) -> Iterator[None]:
+    """Hold the folder's lock in the first process of a training; the others belong to it."""
+    from train_judge import launch
+
+    if not launch.is_first():
+        yield
+        return
+    try:
+        with filelock.FileLock(output / ".lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise UsageError(f"{output}: another training runs in this folder.") from None
+
+
+def _decisive(
+    config: Config, learnt: ExampleTable, held_out: ExampleTable | None
+) -> dict[str, Any]:
+    """All that decides on the weights; files by their content."""
+    told = dataclasses.asdict(config)
+    told |= {"train": learnt.digest, "validation": held_out and held_out.digest}
+    return {key: value for key, value in told.items() if key not in _FREE}
+
+
+def _require_other_prompts(learnt: ExampleTable, held_out: ExampleTable) -> None:
+    if shared := learnt.prompts & held_out.prompts:
+        raise InputError(
+            f"{held_out.path}: {len(shared)} of its {len(held_out.prompts)} prompts also stand in "
+            f"{learnt.path}. Split by prompt, as train_judge.export does."
+        )
+
+
+def _say_plan(
+    config: Config, trainer: JudgeTrainer, learnt: ExampleTable, held_out: ExampleTable | None
+) -> None:
+    from train_judge import launch
+
+    updates = trainer.args.max_steps
+    checked = "no validation" if held_out is None else f"{len(held_out)} validation pairs"
+    _log.info(
+        "%s: %d examples of %d prompts, %s; %d epochs, %d updates of %d examples in %d processes.",
+        config.output,
+        len(learnt),
+        len(learnt.prompts),
+        checked,
+        config.epochs,
+        updates,
+        config.batch,
+        launch.processes(),
+    )
+
+
+def _unwritten(output: Path, error: Exception) -> InputError:
+    told = " ".join(str(error).split())[:200]
+    return InputError(
+        f"{output}: something could not be read or written ({told}). Is the disk full? Older "
+        "checkpoints are whole; once that is mended, the same command goes on from the newest."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

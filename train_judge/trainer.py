@@ -1,0 +1,178 @@
+"""transformers' Trainer, with what it lacks: our order of examples, our count of operations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import SequentialSampler
+from transformers import EvalPrediction, Trainer, TrainingArguments
+
+from train_judge.batches import IGNORED, collate, target_loss
+from train_judge.checkpoints import MarkWhole
+from train_judge.config import Config
+from train_judge.course import KeepLog, StopWhenDiverged
+from train_judge.learning_data import LearningData
+
+
+class JudgeTrainer(Trainer):
+    """Learns examples in the order in which they stand, and logs how fast.
+
+    `tokens_per_second` is of all tokens but padding, over all processes; `mfu` the model's floating
+    point operations against the rate of matrix products that is measured at the start.
+    """
+
+    count: OperationCount
+    rate: float
+    operations: float
+    since: tuple[float, int, float] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        *,
+        model: Any,
+        args: TrainingArguments,
+        train_dataset: LearningData,
+        eval_dataset: LearningData | None,
+        tokenizer: Any,
+        first_tokens: Sequence[int],
+    ) -> JudgeTrainer:
+        """The trainer of a configuration."""
+        pad = tokenizer.pad_token_id
+        trainer = cls(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            data_collator=partial(collate, pad=tokenizer.eos_token_id if pad is None else pad),
+            compute_loss_func=target_loss,
+            compute_metrics=validation_figures,
+            preprocess_logits_for_metrics=partial(
+                verdict_probabilities, first_tokens=torch.tensor(first_tokens)
+            ),
+            callbacks=[MarkWhole(), KeepLog(), StopWhenDiverged()],
+        )
+        trainer.count = OperationCount(model)
+        trainer.rate = matmul_rate(torch.bfloat16 if config.bf16 else torch.float32, args.device)
+        trainer.operations = 0.0
+        return trainer
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(train_dataset or self.train_dataset)
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Operations of forward and backward pass of one batch on this process."""
+        done = self.count(inputs)
+        self.operations += done
+        return int(done)
+
+    def training_step(self, *arguments: Any, **more: Any) -> torch.Tensor:
+        """One pass; the clock starts with the first after a start or a validation."""
+        if self.since is None:
+            self.since = (time.monotonic(), self.state.num_input_tokens_seen, self.operations)
+        loss: torch.Tensor = super().training_step(*arguments, **more)
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, and beside a loss the speed since the last one."""
+        if "loss" in logs and self.since is not None:
+            start, tokens, operations = self.since
+            seconds = time.monotonic() - start
+            logs["tokens_per_second"] = (self.state.num_input_tokens_seen - tokens) / seconds
+            logs["mfu"] = (self.operations - operations) / seconds / self.rate
+        self.since = None
+        super().log(logs)
+
+
+class OperationCount:
+    """Floating point operations of a pass.
+
+    A pass forward takes 2 N for each token, N being the weights outside of the embeddings, plus
+    2 × layers × width × tokens of the row for causal attention, plus 2 × width × vocabulary for
+    each column whose logits are kept. The way back takes twice that for full weights; once where
+    frozen weights need no gradient of their own.
+    """
+
+    def __init__(self, model: Any) -> None:
+        config = model.config.get_text_config()
+        embeddings = {
+            id(layer.weight): layer.weight
+            for layer in (model.get_input_embeddings(), model.get_output_embeddings())
+            if layer is not None
+        }
+        total = sum(_elements(weight) for weight in model.parameters())
+        self._weights = total - sum(map(_elements, embeddings.values()))
+        self._attention = 2 * config.num_hidden_layers * config.hidden_size
+        self._head = 2 * config.hidden_size * config.vocab_size
+        trained = sum(_elements(weight) for weight in model.parameters() if weight.requires_grad)
+        self._passes = 2 + trained / total
+
+    def __call__(self, inputs: dict[str, Any]) -> float:
+        lengths = inputs["attention_mask"].sum(1).double()
+        columns = len(lengths) * inputs["logits_to_keep"]
+        forward = (
+            2 * self._weights * lengths.sum()
+            + self._attention * (lengths**2).sum()
+            + self._head * columns
+        )
+        return float(forward * self._passes)
+
+
+def _elements(weight: torch.Tensor) -> int:
+    return int(getattr(weight, "ds_numel", weight.numel()))  # ZeRO-3 keeps a part of each here
+
+
+def matmul_rate(dtype: torch.dtype, device: torch.device, size: int = 2048) -> float:
+    """Best of 5 square matrix products, in floating point operations a second."""
+    left = torch.randn(size, size, device=device).to(dtype)
+    seconds = []
+    for _ in range(5):
+        _wait(device)
+        start = time.perf_counter()
+        left @ left
+        _wait(device)
+        seconds.append(time.perf_counter() - start)
+    return float(2 * size**3 / min(seconds))
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def verdict_probabilities(
+    logits: torch.Tensor, labels: torch.Tensor, first_tokens: torch.Tensor
+) -> torch.Tensor:
+    """For `preprocess_logits_for_metrics`: what stands where the verdict is told.
+
+    Returns:
+        [rows, 4]: probabilities of first, second and tie among themselves, and the place of the
+        gold verdict among them; all for the order that is shown.
+    """
+    wanted = labels[:, -(logits.shape[1] - 1) :]
+    column = wanted.ne(IGNORED).int().argmax(1)
+    rows = torch.arange(len(wanted), device=logits.device)
+    told = logits[rows, column][:, first_tokens.to(logits.device)].float().softmax(1)
+    gold = wanted[rows, column][:, None].eq(first_tokens.to(wanted.device)).int().argmax(1)
+    return torch.cat([told, gold[:, None].to(told)], 1)
+
+
+def validation_figures(predictions: EvalPrediction) -> dict[str, float]:
+    """Accuracy of the mean over both orders, and position consistency, both shares of pairs.
+
+    Takes rows of `verdict_probabilities`, every pair followed by itself swapped.
+    """
+    rows = np.asarray(predictions.predictions).reshape(-1, 2, 4)
+    own = rows[:, 0, :3]
+    swapped = rows[:, 1, [1, 0, 2]]
+    judged = (own + swapped).argmax(1)
+    return {
+        "accuracy": float(np.mean(judged == rows[:, 0, 3])),
+        "consistency": float(np.mean(own.argmax(1) == swapped.argmax(1))),
+    }
