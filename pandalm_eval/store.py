@@ -58,12 +58,17 @@ _REMEDIES = {
 class Store:
     """Answers by key, in one SQLite file.
 
+    Args:
+        path: the file, made where there is none.
+        option: what the user names it by, for messages.
+
     Raises:
         InputError: from every method, if the file cannot be used; what was written stays.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, option: str = "--use_cache") -> None:
         self._path = path
+        self._option = option
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
@@ -82,7 +87,7 @@ class Store:
             self._db.execute("PRAGMA synchronous = NORMAL")  # a commit is safe from kills at once
         except (sqlite3.Error, OSError) as error:
             raise InputError(
-                f"--use_cache {path}: is no store of ours or cannot be written ({error}). Name "
+                f"{option} {path}: is no store of ours or cannot be written ({error}). Name "
                 "another file."
             ) from None
 
@@ -115,7 +120,7 @@ class Store:
             kind = getattr(error, "sqlite_errorname", None) or "SQLITE_CORRUPT"
             remedy = next((r for name, r in _REMEDIES.items() if kind.startswith(name)), "Mend it")
             raise InputError(
-                f"--use_cache {self._path}: {error}. {remedy}, and run the same command again: "
+                f"{self._option} {self._path}: {error}. {remedy}, and run the same command again: "
                 "answers that were written are kept."
             ) from None
 
