@@ -42,7 +42,7 @@ _SOFTWARE = (
     *("pandalm_eval", "lm_eval", "transformers", "torch"),
     *("peft", "gguf", "vllm", "sglang", "llama_cpp_python", "litellm"),
 )
-_NEVER_TELL = {"batch_size", "max_batch_size", "num_concurrent", "max_retries", "timeout"}
+SENDING_ARGUMENTS = {"batch_size", "max_batch_size", "num_concurrent", "max_retries", "timeout"}
 """Model arguments that say how requests are sent, not what is answered: a run that resumes may
 change them."""
 
@@ -247,7 +247,7 @@ def _fingerprint(told: Mapping[str, Any], lm: Any, store: Path) -> dict[str, Any
     served = (getattr(lm, name, None) for name in ("base_url", "model"))
     return {
         **told,
-        "model_args": {k: v for k, v in arguments.items() if k not in _NEVER_TELL},
+        "model_args": {k: v for k, v in arguments.items() if k not in SENDING_ARGUMENTS},
         "served": [value for value in served if isinstance(value, str)],  # may be the environment's
         "files": {k: _files(v, store) for k, v in arguments.items() if isinstance(v, str) and v},
         "info": lm.get_model_info() if hasattr(lm, "get_model_info") else {},

@@ -81,35 +81,38 @@ def data_card(
     """
     sources: Counter[str] = sum((part.sources for part in parts.values()), Counter())
     known = KNOWN_LICENCES | dict(licences)
-    return "\n\n".join(
-        [
-            "# Training examples of a pairwise judge",
-            f"Made by `train_judge` {__version__}. A record has `instruction`, `input`, "
-            "`response1`, `response2`, `verdict` (first, second, tie), `reason`, `reference`, and "
-            "`input_sequence` and `output_sequence`: the prompt as the judge reads it, and what it "
-            "learns to write. Prompts are split whole: none stands in both files.",
-            "## Sources",
-            tabulate(
-                [(name, n, known.get(name, "not told")) for name, n in sorted(sources.items())],
-                ("source", "examples", "licence"),
-                tablefmt="github",
-            ),
-            "The licences of the responses' own models and prompts may ask for more.",
-            "## Examples",
-            tabulate([_row(*part) for part in parts.items()], _COLUMNS, tablefmt="github"),
-            "## Lengths in characters: mean (longest)",
-            tabulate(
-                [
-                    (name, *(f"{le.mean:.0f} ({le.longest})" for le in part.lengths.values()))
-                    for name, part in parts.items()
-                ],
-                ("file", *_MEASURED),
-                tablefmt="github",
-            ),
-            "## How they were chosen",
-            *(_funnel(funnel) for funnel in funnels),
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                "# Training examples of a pairwise judge",
+                f"Made by `train_judge` {__version__}. A record has `instruction`, `input`, "
+                "`response1`, `response2`, `verdict` (first, second, tie), `reason`, `reference`, "
+                "and `input_sequence` and `output_sequence`: the prompt as the judge reads it, and "
+                "what it learns to write. Prompts are split whole: none stands in both files.",
+                "## Sources",
+                tabulate(
+                    [(name, n, known.get(name, "not told")) for name, n in sorted(sources.items())],
+                    ("source", "examples", "licence"),
+                    tablefmt="github",
+                ),
+                "The licences of the responses' own models and prompts may ask for more.",
+                "## Examples",
+                tabulate([_row(*part) for part in parts.items()], _COLUMNS, tablefmt="github"),
+                "## Lengths in characters: mean (longest)",
+                tabulate(
+                    [
+                        (name, *(f"{le.mean:.0f} ({le.longest})" for le in part.lengths.values()))
+                        for name, part in parts.items()
+                    ],
+                    ("file", *_MEASURED),
+                    tablefmt="github",
+                ),
+                "## How they were chosen",
+                *(_funnel(funnel) for funnel in funnels),
+            ]
+        )
+        + "\n"
+    )
 
 
 _COLUMNS = (

@@ -40,9 +40,7 @@ def _stream(path: Path) -> Iterator[tuple[Example, str]]:
         yield read_example(path, number, record), str(source)
 
 
-def export(
-    path: Path, split: Split, outputs: Sequence[TextIO], licences: dict[str, str]
-) -> Funnel:
+def export(path: Path, split: Split, outputs: Sequence[TextIO], licences: dict[str, str]) -> Funnel:
     """Write train, validation and card; returns the funnel.
 
     Raises:

@@ -13,101 +13,24 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from pandalm_eval.data import locate
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.human import TEST_SET
-from pandalm_eval.instructions import Prompt
-from pandalm_eval.prompts import target
-from pandalm_eval.verdicts import Verdict
 from train_judge.contamination import Contamination, read_evaluation
-from train_judge.contradictions import contradicts
-from train_judge.duplicates import THRESHOLD, NearDuplicates, exact_key
+from train_judge.duplicates import THRESHOLD
 from train_judge.funnel import Funnel
-from train_judge.labelled import Answer, Labelled, Order, pair_record, stream_labelled
+from train_judge.labelled import pair_record, stream_labelled
+from train_judge.rules import MAX_TARGET_TOKENS, REASONS, UNREADABLE, Rules, chosen
 from train_judge.steps import Step, add_output, command, watched, write_record
-
-MAX_TARGET_TOKENS = 512
-"""What upstream's judge may write."""
 
 BYTES_PER_TOKEN = 4.0
 """An estimate for English under today's tokenizers; name a tokenizer to count."""
 
-UNREADABLE = "unreadable answers"
-CHANGES = "verdict changes with the order"
-SAME = "identical or empty responses"
-CONTRADICTS = "reason contradicts the verdict"
-OVERLONG = "overlong target"
-EXACT = "exact duplicate"
-NEAR = "near duplicate"
-CONTAMINATED = "prompt of an evaluation set"
-REASONS = (UNREADABLE, CHANGES, SAME, CONTRADICTS, OVERLONG, EXACT, NEAR, CONTAMINATED)
 
-
-@dataclass
-class Filter:
-    """The rules with what they have to remember.
-
-    Attributes:
-        contamination: the evaluation sets; None where none are to be looked at.
-        count_tokens: of a target.
-        max_target_tokens: the longest target that is kept.
-        threshold: from which similarity on pairs are near duplicates.
-    """
-
-    contamination: Contamination | None
-    count_tokens: Callable[[str], int]
-    max_target_tokens: int = MAX_TARGET_TOKENS
-    threshold: float = THRESHOLD
-    per_set: Counter[str] = field(default_factory=Counter)
-    prompts_per_set: dict[str, set[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._seen: set[int] = set()
-        self._near = NearDuplicates(self.threshold)
-
-    def reason_to_drop(self, labelled: Labelled) -> str | None:
-        """The first rule that a pair breaks; None where it is kept, and remembered."""
-        pair, answer = labelled.pair, chosen(labelled)
-        if any(one.verdict is Verdict.INVALID for one in labelled.answers):
-            return UNREADABLE
-        if len({one.verdict for one in labelled.answers}) > 1:
-            return CHANGES
-        one, two = pair.response1.strip(), pair.response2.strip()
-        if not one or not two or one == two:
-            return SAME
-        if contradicts(answer.reason, answer.verdict):
-            return CONTRADICTS
-        learnt = target(answer.verdict, answer.reason, answer.reference)
-        if self.count_tokens(learnt) > self.max_target_tokens:
-            return OVERLONG
-        if (key := exact_key(pair)) in self._seen:
-            return EXACT
-        self._seen.add(key)
-        if not self._near.is_new(pair):
-            return NEAR
-        return CONTAMINATED if self._is_contaminated(labelled) else None
-
-    def _is_contaminated(self, labelled: Labelled) -> bool:
-        if self.contamination is None:
-            return False
-        prompt = Prompt(labelled.pair.instruction, labelled.pair.input)
-        names = self.contamination.holding(prompt)
-        self.per_set.update(names)
-        for name in names:
-            self.prompts_per_set.setdefault(name, set()).add(prompt.id)
-        return bool(names)
-
-
-def chosen(labelled: Labelled) -> Answer:
-    """The answer that is learnt from: the one to the pair's own order, where there is one."""
-    return min(labelled.answers, key=lambda answer: answer.order is not Order.FORWARD)
-
-
-def filtered(path: Path, rules: Filter, funnel: Funnel) -> Iterator[dict[str, Any]]:
+def filtered(path: Path, rules: Rules, funnel: Funnel) -> Iterator[dict[str, Any]]:
     """Yield the records that are kept, and count all others."""
     orders: Counter[int] = Counter()
     unreadable: Counter[str] = Counter()
@@ -192,17 +115,19 @@ def main(arguments: Sequence[str]) -> None:
             "tokenizer": str(told.tokenizer) if told.tokenizer else None,
             "bytes_per_token": None if told.tokenizer else told.bytes_per_token,
             "threshold": told.threshold,
+            "keep_identical": told.keep_identical,
             "evaluation": [path.name for path in files],
         },
     )
 
     def work(outputs: Sequence[TextIO]) -> Funnel:
         sets = {path.name: read_evaluation(path) for path in files}
-        rules = Filter(
+        rules = Rules(
             contamination=Contamination(sets) if sets else None,
             count_tokens=token_counter(told.tokenizer, told.bytes_per_token),
             max_target_tokens=told.max_target_tokens,
             threshold=told.threshold,
+            keep_identical=told.keep_identical,
         )
         funnel = Funnel.of("filter", REASONS)
         if not sets:
@@ -260,6 +185,11 @@ def _parser() -> argparse.ArgumentParser:
         default=THRESHOLD,
         metavar="X",
         help="similarity from which pairs are near duplicates (default: %(default)s)",
+    )
+    parser.add_argument(
+        *("--keep_identical",),
+        action="store_true",
+        help="keep identical responses that are labelled a tie: some sources have no other ties",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""A pair with what was answered to it, in one order or both: what `label` writes, `filter` reads."""
+"""A pair with the answers to it, in one order or both: what `label` writes and `filter` reads."""
 
 from __future__ import annotations
 
@@ -81,9 +81,12 @@ def stream_labelled(path: Path) -> Iterator[Labelled]:
         pair = Pair(
             id=id_field(path, number, record, "id", str(number)),
             prompt_id=id_field(path, number, record, "prompt_id", own_prompt),
+            instruction=texts["instruction"],
+            input=texts["input"],
+            response1=texts["response1"],
+            response2=texts["response2"],
             model1=record.get("model1"),
             model2=record.get("model2"),
-            **texts,
         )
         yield Labelled(pair, _answers(path, number, record.get("answers")))
 

@@ -82,13 +82,15 @@ def _with_texts(path: Path, number: int, record: dict[str, Any]) -> Labelled:
     if (field := _first(record, _VERDICTS)) is None:
         raise InputError(f"{path}: record {number} has no verdict (it has: {listing(record)}).")
     texts = text_fields(path, number, record, ("instruction", "input", "response1", "response2"))
-    own_prompt = prompt_hash(texts["instruction"], texts["input"])
     pair = Pair(
         id=id_field(path, number, record, "id", f"{path.stem}:{number}"),
-        prompt_id=own_prompt,
+        prompt_id=prompt_hash(texts["instruction"], texts["input"]),
+        instruction=texts["instruction"],
+        input=texts["input"],
+        response1=texts["response1"],
+        response2=texts["response2"],
         model1=record.get("model1") or None,
         model2=record.get("model2") or None,
-        **texts,
     )
     return _labelled(pair, record[field], record, path.stem)
 
@@ -144,8 +146,9 @@ def _csv_records(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            number = -1
-            for number, row in enumerate(reader):
+            empty = True
+            for row in reader:
+                empty = False
                 if None in row or None in row.values():
                     raise InputError(
                         f"{path}: line {reader.line_num} has not as many cells as the header. "
@@ -160,5 +163,5 @@ def _csv_records(path: Path) -> Iterator[dict[str, Any]]:
         raise InputError(f"{path}: not UTF-8 text. Save it as UTF-8.") from None
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num} is no CSV ({error}).") from None
-    if number < 0:
+    if empty:
         raise InputError(f"{path}: the file has no rows; at least one label is needed.")

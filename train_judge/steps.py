@@ -123,7 +123,7 @@ def _checksum(path: Path) -> str:
 
 @contextlib.contextmanager
 def _alone(output: Path) -> Iterator[None]:
-    """Hold the output's lock, which the system lets go of when the process ends, however it does."""
+    """Hold the output's lock; the system lets go of it when the process ends, however it does."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{output}.lock", timeout=0):
