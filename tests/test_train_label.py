@@ -88,9 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def answer(prompt: str) -> str:
-    one, two = (
-        prompt.split(f"### Response {side}:\n")[1].split("\n\n")[0] for side in (1, 2)
-    )
+    one, two = (prompt.split(f"### Response {side}:\n")[1].split("\n\n")[0] for side in (1, 2))
     verdict = "Tie" if len(one) == len(two) else "1" if len(one) > len(two) else "2"
     return f"{verdict}\n### Reason: Response {verdict} is longer.\n### Reference: ours"
 
@@ -362,8 +360,10 @@ ANSWERS = (
     ("1", "forward", "stop", "invalid", "", ""),
     ("Response 1 is better", "forward", "stop", "invalid", "", ""),
     ("", "forward", "error", "invalid", "", ""),
-    ("<think>2\n### Reason: no</think>1\n### Reason: r\n### Reference: t",)
-    + ("forward", "stop", "first", "r", "t"),
+    (
+        "<think>2\n### Reason: no</think>1\n### Reason: r\n### Reference: t",
+        *("forward", "stop", "first", "r", "t"),
+    ),
 )
 
 

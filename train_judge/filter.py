@@ -10,6 +10,7 @@ targets, duplicates, near duplicates, and prompts of evaluation sets.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +66,7 @@ def token_counter(tokenizer: Path | None, bytes_per_token: float) -> Callable[[s
         InputError: the folder holds no tokenizer.
     """
     if tokenizer is None:
-        return lambda text: round(len(text.encode("utf-8", "replace")) / bytes_per_token)
+        return lambda text: math.ceil(len(text.encode("utf-8", "replace")) / bytes_per_token)
     from transformers import AutoTokenizer
 
     try:

@@ -38,7 +38,7 @@ def normalised(*texts: str) -> str:
     >>> normalised("Name the capital.", "France") == normalised("name the capital: France", "")
     True
     """
-    return " ".join(word for text in texts for word in words(text))
+    return " ".join(words("\n".join(texts)))
 
 
 def word_shingles(text: str, size: int = 3) -> set[str]:
