@@ -313,7 +313,7 @@ FAULTS = (
         1,
         "record 1",
     ),
-    ("ids.json", [{"idx": 0, "verdict": "1"}], [], 2, "--pairs"),
+    ("ids.json", [{"idx": 0, "verdict": "1"}], [], 2, "label PAIRS"),
     ("mine.csv", "instruction,response1,response2,verdict\ni,a\n", [], 1, "line 2"),
     ("mine.csv", "instruction,response1\n", [], 1, "no rows"),
     ("mine.csv", b"instruction\n\xff\xff\n", [], 1, "UTF-8"),

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from pandalm_eval.data import locate
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.human import TEST_SET
+from pandalm_eval.instructions import Prompt
 from train_judge.contamination import Contamination, read_evaluation
 from train_judge.duplicates import THRESHOLD
 from train_judge.funnel import Funnel
@@ -122,7 +123,9 @@ def main(arguments: Sequence[str]) -> None:
     )
 
     def work(outputs: Sequence[TextIO]) -> Funnel:
-        sets = {path.name: read_evaluation(path) for path in files}
+        sets: dict[str, list[Prompt]] = {}
+        for path in files:
+            sets.setdefault(path.name, []).extend(read_evaluation(path))
         rules = Rules(
             contamination=Contamination(sets) if sets else None,
             count_tokens=token_counter(told.tokenizer, told.bytes_per_token),

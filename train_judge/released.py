@@ -55,7 +55,7 @@ def stream_released(path: Path, pairs: Path | None = None) -> Iterator[Labelled]
                     f"{path}: record {number} is no label that is known (it has: "
                     f"{listing(record)}). Known are AlpacaEval's annotations (instruction, "
                     "output_1, output_2, preference), {instruction, input, response1, response2, "
-                    "verdict}, and {id or idx, verdict} with --pairs."
+                    "verdict}, and {id or idx, verdict} after the pairs that they are of."
                 )
         yield read(path, number, record)
 
@@ -98,7 +98,8 @@ def _with_texts(path: Path, number: int, record: dict[str, Any]) -> Labelled:
 def _by_id(path: Path, pairs: Path | None) -> Iterator[Labelled]:
     if pairs is None:
         raise UsageError(
-            f"{path}: tells verdicts by id, without the texts. Name their pairs: --pairs FILE."
+            f"{path}: tells verdicts by id, without the texts. Name their pairs before it: "
+            "python -m train_judge.label PAIRS --from FILE."
         )
     told: dict[str, dict[str, Any]] = {}
     for number, record in enumerate(stream_records(path)):

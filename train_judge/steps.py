@@ -177,6 +177,8 @@ def command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | No
     except KeyboardInterrupt:
         print("train_judge: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of our table, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

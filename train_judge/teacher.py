@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from pandalm_eval import backends
+from pandalm_eval.credentials import Credentials
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.failures import is_failure, surviving
 from pandalm_eval.judges import JudgeModel
@@ -56,10 +57,14 @@ class Teacher:
 
     def settings(self) -> dict[str, Any]:
         """All that an answer depends on, besides the pair; fit to be written down."""
-        untold = SENDING_ARGUMENTS | _SECRET
+        untold, blotted = SENDING_ARGUMENTS | _SECRET, Credentials().blotted
         return {
             "model": self.model.model,
-            "model_args": {k: v for k, v in self.model.arguments.items() if k not in untold},
+            "model_args": {
+                name: blotted(value) if isinstance(value, str) else value
+                for name, value in self.model.arguments.items()
+                if name not in untold
+            },
             "prompt": self.style.value,
             "max_new_tokens": self.new_tokens,
         }
