@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pandalm_eval.errors import InputError
 from pandalm_eval.verdicts import Verdict
 from train_judge import label
 from train_judge.answer_texts import read_answer
@@ -303,6 +304,19 @@ def test_verdicts_by_id(small_data: Path) -> None:
     assert found[3].pair.response1 == "True"
 
 
+def test_verdicts_of_both_orders(write: Write) -> None:
+    pairs = write([{"id": "x", "instruction": "i", "response1": "a", "response2": "b"}], "p.json")
+    told = [{"id": "x", "order": "swapped", "verdict": "second"}, {"id": "x", "verdict": "1"}]
+    (found,) = stream_released(write(told, "told.json"), pairs)
+    assert [(str(one.order), str(one.verdict)) for one in found.answers] == [
+        ("forward", "first"),
+        ("swapped", "second"),
+    ]
+    for wrong in ({"order": "turned"}, {}, {"id": "y"}):
+        with pytest.raises(InputError):
+            list(stream_released(write([told[1], told[1] | wrong], "told.json"), pairs))
+
+
 FAULTS = (
     ("mine.jsonl", '{"instruction": "i"}\n', [], 1, "is no label that is known"),
     ("mine.jsonl", '{"instruction": "i",\n', [], 1, "line 1"),
@@ -339,6 +353,25 @@ def test_faults(
     assert said in error
     assert "Traceback" not in error
     assert output.read_text() == "before"
+
+
+TEACHERS = (
+    # more arguments, what is said; nothing is asked
+    (["--model", "no-such-model"], "cannot be had"),
+    (["--model", "local-chat-completions", "--model_args", "timeout=soon"], "cannot be loaded"),
+    (["--model", "local-chat-completions", "--model_args", "{"], "no JSON"),
+    (["--model", "local-chat-completions", "--prompt", "pandalm"], "messages, not bare text"),
+)
+
+
+@pytest.mark.parametrize(("more", "said"), TEACHERS)
+def test_a_teacher_that_cannot_be_had(
+    more: list[str], said: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "labelled.jsonl"
+    assert command(label.main, [str(pairs), "-o", str(output), *more]) == 2
+    assert said in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_a_teacher_or_files(pairs: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ judge is trained to write. Keys are read from the environment (OPENAI_API_KEY) a
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -81,7 +82,7 @@ def _ask(told: argparse.Namespace) -> None:
     from train_judge.teacher import Teacher
 
     teacher = Teacher(
-        model=JudgeModel.read({"model": told.model, "model_args": told.model_args}),
+        model=JudgeModel.read({"model": told.model, "model_args": _arguments(told.model_args)}),
         style=PromptStyle(told.prompt),
         new_tokens=told.max_new_tokens,
         prices=Prices(told.price_in, told.price_out),
@@ -97,6 +98,15 @@ def _ask(told: argparse.Namespace) -> None:
         lambda outputs: teacher.label(told.pairs, answers, outputs[0]),
         again=told.again,
     )
+
+
+def _arguments(text: str) -> object:
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--model_args is no JSON ({error}).") from None
 
 
 def _parser() -> argparse.ArgumentParser:

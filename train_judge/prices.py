@@ -63,7 +63,7 @@ class Prices:
             without: how many of them told no usage.
         """
         if without == answers:
-            return {"tokens": "unknown: the teacher's server tells no usage"}
+            return {"tokens": "unknown: the teacher tells no usage"}
         told: dict[str, Any] = {
             "tokens of prompts": usage.prompt_tokens,
             "tokens of answers": usage.answer_tokens,

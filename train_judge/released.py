@@ -32,7 +32,8 @@ def stream_released(path: Path, pairs: Path | None = None) -> Iterator[Labelled]
     Args:
         path: AlpacaEval's `annotations.json`; JSON, JSONL or CSV of {instruction, input?,
             response1, response2, verdict, reason?, reference?}; or verdicts by idx or id, of which
-            the PandaLM repository released two.
+            the PandaLM repository released two. These may be of both orders (`order` forward or
+            swapped), and are told for the pair's own order, as `pandalm_eval` records judgments.
         pairs: the pairs that verdicts by id are of: a pair file, or the PandaLM test set.
 
     Raises:
@@ -101,14 +102,19 @@ def _by_id(path: Path, pairs: Path | None) -> Iterator[Labelled]:
             f"{path}: tells verdicts by id, without the texts. Name their pairs before it: "
             "python -m train_judge.label PAIRS --from FILE."
         )
-    told: dict[str, dict[str, Any]] = {}
+    told: dict[str, dict[Order, Answer]] = {}
     for number, record in enumerate(stream_records(path)):
-        if (id := record_id(path, number, record)) in told:
-            raise InputError(f"{path}: record {number} repeats the id {id}. One verdict an id.")
-        told[id] = record
+        id, order = record_id(path, number, record), _order(path, number, record)
+        if order in (orders := told.setdefault(id, {})):
+            raise InputError(
+                f"{path}: record {number} repeats the id {id}. One verdict an id and order."
+            )
+        if (field := _first(record, _VERDICTS)) is None:
+            raise InputError(f"{path}: record {number} has no verdict (it has: {listing(record)}).")
+        orders[order] = _answer(record[field], record, path.stem, order)
     for pair in _pairs(pairs):
-        if (record := told.pop(pair.id, {})) and (field := _first(record, _VERDICTS)):
-            yield _labelled(pair, record[field], record, path.stem)
+        if answers := told.pop(pair.id, None):
+            yield Labelled(pair, tuple(answers[order] for order in Order if order in answers))
     if told:
         raise InputError(
             f"{path}: {len(told)} ids are no pairs of {pairs}: {listing(told)}. Name the pairs "
@@ -121,15 +127,27 @@ def _pairs(path: Path) -> Iterator[Pair]:
     yield from read_test_set(path) if "cmp_key" in first else stream_pairs(path)
 
 
+def _order(path: Path, number: int, record: Mapping[str, Any]) -> Order:
+    told = record.get("order") or Order.FORWARD
+    if told not in list(Order):
+        raise InputError(
+            f"{path}: record {number} has order {told!r}; forward or swapped is needed."
+        )
+    return Order(told)
+
+
 def _labelled(pair: Pair, verdict: object, record: Mapping[str, Any], source: str) -> Labelled:
-    answer = Answer(
-        order=Order.FORWARD,
+    return Labelled(pair, (_answer(verdict, record, source, Order.FORWARD),))
+
+
+def _answer(verdict: object, record: Mapping[str, Any], source: str, order: Order) -> Answer:
+    return Answer(
+        order=order,
         verdict=read_label(verdict) or Verdict.INVALID,
         reason=_text(record, _REASONS),
         reference=_text(record, _REFERENCES),
         source=source,
     )
-    return Labelled(pair, (answer,))
 
 
 def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

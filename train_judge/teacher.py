@@ -18,11 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from pandalm_eval import backends
 from pandalm_eval.credentials import Credentials
-from pandalm_eval.errors import InputError, UsageError
+from pandalm_eval.errors import InputError, PandaLMError, UsageError
 from pandalm_eval.failures import is_failure, surviving
 from pandalm_eval.judges import JudgeModel
+from pandalm_eval.judgments import Protocol
 from pandalm_eval.pairs import Pair, stream_pairs
 from pandalm_eval.prompts import Fields, PromptStyle, render
 from pandalm_eval.store import SENDING_ARGUMENTS, Store
@@ -74,6 +74,23 @@ class Teacher:
         """The source of its labels."""
         told = self.model.arguments.get("model") or self.model.arguments.get("pretrained")
         return Path(str(told)).name if told else self.model.model
+
+    def load(self) -> Any:
+        """The model.
+
+        Raises:
+            UsageError: it cannot be had, or the prompt style does not fit it.
+        """
+        self.model.check(Protocol.FULL, self.style)
+        try:
+            return self.model.load()
+        except PandaLMError:
+            raise
+        except Exception as error:  # whatever a backend raises about its arguments
+            raise UsageError(
+                f"the teacher {self.name} cannot be loaded with --model_args: "
+                f"{type(error).__name__}: {Credentials().blotted(str(error))}"
+            ) from None
 
     def label(self, pairs: Path, answers: Path, output: TextIO) -> Funnel:
         """Ask what is not answered yet, then write every pair with its answers.
@@ -212,9 +229,7 @@ class _Asking:
 
     def _load(self) -> Any:
         if self._loaded is None:
-            lm = self._teacher.model.load()
-            if self._teacher.style is not PromptStyle.CHAT:
-                backends.refuse_bare_text(type(lm), "--prompt chat")
+            lm = self._teacher.load()
             if hasattr(lm, "set_cache_hook"):
                 lm.set_cache_hook(self)
             self._watch.enter_context(surviving(lm, self))
