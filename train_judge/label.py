@@ -78,6 +78,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _ask(told: argparse.Namespace) -> None:
+    from train_judge.asking import label_pairs
     from train_judge.prices import Prices
     from train_judge.teacher import Teacher
 
@@ -95,7 +96,7 @@ def _ask(told: argparse.Namespace) -> None:
     )
     answers = told.answers or told.output.with_name(f"{told.output.name}.answers.sqlite")
     step.run(
-        lambda outputs: teacher.label(told.pairs, answers, outputs[0]),
+        lambda outputs: label_pairs(teacher, told.pairs, answers, outputs[0]),
         again=told.again,
     )
 
