@@ -9,13 +9,13 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pandalm_eval.errors import InputError, listing
-from pandalm_eval.records import json_type, read_records
+from pandalm_eval.records import json_type, stream_records
 from pandalm_eval.verdicts import Verdict
 
 
@@ -154,10 +154,16 @@ def read_pairs(path: Path) -> list[Pair]:
     `model2` name the candidates; `reason` is ignored.
 
     Raises:
-        InputError: for the file or the record at fault.
+        InputError: for the file or the record at fault, and for ids that occur twice.
     """
-    pairs = []
-    for number, record in enumerate(read_records(path)):
+    pairs = list(stream_pairs(path))
+    check_unique(path, (pair.id for pair in pairs))
+    return pairs
+
+
+def stream_pairs(path: Path) -> Iterator[Pair]:
+    """Yield what `read_pairs` returns, of JSONL one line after the other; ids may occur twice."""
+    for number, record in enumerate(stream_records(path)):
         if unknown := sorted(set(record) - _PAIR_FIELDS):
             raise InputError(
                 f"{path}: record {number} has unknown field {listing(unknown)}. "
@@ -179,21 +185,17 @@ def read_pairs(path: Path) -> list[Pair]:
                 "0, 1, 2, tie, first, second."
             )
         own_prompt = prompt_hash(texts["instruction"], texts["input"])
-        pairs.append(
-            Pair(
-                id=id_field(path, number, record, "id", str(number)),
-                prompt_id=id_field(path, number, record, "prompt_id", own_prompt),
-                instruction=texts["instruction"],
-                input=texts["input"],
-                response1=texts["response1"],
-                response2=texts["response2"],
-                gold=gold,
-                model1=names[0],
-                model2=names[1],
-            )
+        yield Pair(
+            id=id_field(path, number, record, "id", str(number)),
+            prompt_id=id_field(path, number, record, "prompt_id", own_prompt),
+            instruction=texts["instruction"],
+            input=texts["input"],
+            response1=texts["response1"],
+            response2=texts["response2"],
+            gold=gold,
+            model1=names[0],
+            model2=names[1],
         )
-    check_unique(path, (pair.id for pair in pairs))
-    return pairs
 
 
 _TEXTS = ("instruction", "input", "response1", "response2")

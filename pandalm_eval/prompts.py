@@ -87,10 +87,12 @@ def render(style: PromptStyle, fields: Fields) -> str:
 def target(verdict: Verdict, reason: str, reference: str) -> str:
     """What a judge is trained to write (upstream's output_sequence).
 
-    Labels without reason and reference teach the verdict's line alone.
+    Of labels that say no more than the verdict, the verdict alone is learnt.
 
-    >>> target(Verdict.TIE, "", "")
-    'Tie\\n'
+    >>> target(Verdict.TIE, "Both are right.", "Paris")
+    'Tie\\n\\n### Reason: Both are right.\\n\\n### Reference: Paris\\n'
+    >>> target(Verdict.FIRST, "", "")
+    '1\\n'
     """
     if not reason and not reference:
         return f"{TARGETS[verdict]}\n"

@@ -42,7 +42,7 @@ _SOFTWARE = (
     *("pandalm_eval", "lm_eval", "transformers", "torch"),
     *("peft", "gguf", "vllm", "sglang", "llama_cpp_python", "litellm"),
 )
-_NEVER_TELL = {"batch_size", "max_batch_size", "num_concurrent", "max_retries", "timeout"}
+SENDING_ARGUMENTS = {"batch_size", "max_batch_size", "num_concurrent", "max_retries", "timeout"}
 """Model arguments that say how requests are sent, not what is answered: a run that resumes may
 change them."""
 
@@ -58,12 +58,17 @@ _REMEDIES = {
 class Store:
     """Answers by key, in one SQLite file.
 
+    Args:
+        path: the file, made where there is none.
+        option: what the user names it by, for messages.
+
     Raises:
         InputError: from every method, if the file cannot be used; what was written stays.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, option: str = "--use_cache") -> None:
         self._path = path
+        self._option = option
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
@@ -82,7 +87,7 @@ class Store:
             self._db.execute("PRAGMA synchronous = NORMAL")  # a commit is safe from kills at once
         except (sqlite3.Error, OSError) as error:
             raise InputError(
-                f"--use_cache {path}: is no store of ours or cannot be written ({error}). Name "
+                f"{option} {path}: is no store of ours or cannot be written ({error}). Name "
                 "another file."
             ) from None
 
@@ -115,7 +120,7 @@ class Store:
             kind = getattr(error, "sqlite_errorname", None) or "SQLITE_CORRUPT"
             remedy = next((r for name, r in _REMEDIES.items() if kind.startswith(name)), "Mend it")
             raise InputError(
-                f"--use_cache {self._path}: {error}. {remedy}, and run the same command again: "
+                f"{self._option} {self._path}: {error}. {remedy}, and run the same command again: "
                 "answers that were written are kept."
             ) from None
 
@@ -242,7 +247,7 @@ def _fingerprint(told: Mapping[str, Any], lm: Any, store: Path) -> dict[str, Any
     served = (getattr(lm, name, None) for name in ("base_url", "model"))
     return {
         **told,
-        "model_args": {k: v for k, v in arguments.items() if k not in _NEVER_TELL},
+        "model_args": {k: v for k, v in arguments.items() if k not in SENDING_ARGUMENTS},
         "served": [value for value in served if isinstance(value, str)],  # may be the environment's
         "files": {k: _files(v, store) for k, v in arguments.items() if isinstance(v, str) and v},
         "info": lm.get_model_info() if hasattr(lm, "get_model_info") else {},
