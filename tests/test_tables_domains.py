@@ -18,6 +18,7 @@ from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Judgment, Protocol, Reading, RunName, write_judgments
 from pandalm_eval.results import read_runs
 from pandalm_eval.tables.domains import DomainsTable
+from pandalm_eval.tables.judges import JudgesTable
 from pandalm_eval.tables.render import render
 from pandalm_eval.verdicts import Verdict
 
@@ -110,6 +111,25 @@ def test_without_the_human_set_there_is_no_drop(tmp_path: Path, other: str) -> N
     table = DomainsTable.of(read_runs([tmp_path]))
     assert table.drops == []
     assert "at hand: small (verdict, lsat)." in table.notes[-1]
+
+
+def test_a_limited_run_is_said(tmp_path: Path) -> None:
+    """The manifest that `redact` puts beside judgments tells; the whole human set has no note."""
+    path = run_file(tmp_path, "pandalm_lsat", LSAT)
+    human = run_file(tmp_path, "pandalm_human_verdict", HUMAN, gold="human")
+    for file, whole in ((path, 1009), (human, 4)):
+        task = file.name.removeprefix("judgments_").removesuffix("_small.jsonl")
+        counts = {"n-samples": {task: {"effective": 4, "original": whole}}}
+        manifest = file.name.replace("judgments", "manifest").replace("jsonl", "json")
+        file.with_name(manifest).write_text(json.dumps(counts))
+    for table in (DomainsTable.of(read_runs([tmp_path])), JudgesTable.of(read_runs([tmp_path]))):
+        limited = [row for row in table.rows if "n_whole" in row]
+        assert [(row["task"], row["n_judged"], row["n_whole"]) for row in limited] == [
+            ("pandalm_lsat", 4, 1009)
+        ]
+        assert table.notes[0] == (
+            "Limited (--limit or --samples): small (verdict, pandalm_lsat) 4 of 1009 pairs."
+        )
 
 
 def test_no_domain(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ class DomainJudge(PairwiseJudge):
         if not pairs:
             raise InputError(
                 f"{self.config.task}: no question has a wrong answer to make a pair with. A "
-                "factoid or a list takes its wrong answer from another of its kind: put more files into "
-                f"{self._source['source'].partition('-')[0]}/ of the data folder."
+                "factoid or a list takes its wrong answer from another of its kind: put more files "
+                f"into {self._source['source'].partition('-')[0]}/ of the data folder."
             )
         if not any(pair.gold for pair in pairs):
             raise InputError(
