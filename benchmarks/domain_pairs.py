@@ -1,9 +1,10 @@
-"""What the answer-key pairs of the three domains give away: nothing that a rule could use.
+"""What the answer-key pairs of the three domains give away: by style nothing, by a look a part.
 
 Prints Markdown: the pairs by part and gold, how often the right response is the longer one, and
 each rule's accuracy and kappa, beside the share of gold that a guess of its verdicts would hit. The
 last two rules see more: the answers of both responses and which is the commonest key of the source;
-and the words of both responses, learnt from the pairs of other clusters. Needs the data folder and
+and the words of both responses, learnt from the pairs of other clusters. Then what is to be had
+without understanding by who looks the answers up in the input. Needs the data folder and
 scikit-learn.
 
     PANDALM_DATA=… python benchmarks/domain_pairs.py > benchmarks/DOMAIN_PAIRS.md
@@ -23,7 +24,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from pandalm_eval.domains.answer_key import KeyedPair
-from pandalm_eval.domains.questions import Question
+from pandalm_eval.domains.questions import Kind, Question
+from pandalm_eval.domains.scoring import holds
 from pandalm_eval.domains.sources import pairs_by_key, read_parts
 from pandalm_eval.judgments import Judgment, Protocol, Reading
 from pandalm_eval.metrics import summarise
@@ -35,6 +37,10 @@ from pandalm_eval.verdicts import LABELS, Verdict
 SOURCES = ("lsat", "pubmedqa", "bioasq")
 RULES = ("first", "second", "tie", "longest", "random")
 FOLDS = 5
+LOOK = (
+    "A look without understanding: the answer whose words stand in the input, of lists the one "
+    "with more items there. Open where that tells nothing; half of those count as right."
+)
 
 
 def told_by_rules(
@@ -57,10 +63,27 @@ def told_by_rules(
     return told
 
 
-def _names(one: bool, two: bool) -> Verdict:
-    if one is two:
+def _names(one: bool | int, two: bool | int) -> Verdict:
+    """The response of which more is true."""
+    if one == two:
         return Verdict.TIE
-    return Verdict.FIRST if one else Verdict.SECOND
+    return Verdict.FIRST if one > two else Verdict.SECOND
+
+
+def by_looking_up(pair: KeyedPair, question: Question) -> Verdict:
+    """The verdict for the answer whose words stand together in the input; a tie where both do.
+
+    Of two lists the one with more of its items there.
+    """
+
+    def found(answer: str) -> int:
+        said = question.say(answer)
+        if question.kind is Kind.CHOICE:
+            said = said.partition(")")[2]
+        items = said.split("; ") if question.kind is Kind.LIST else [said]
+        return sum(holds(pair.input, [item]) for item in items)
+
+    return _names(found(pair.answer1), found(pair.answer2))
 
 
 def by_words(pairs: Sequence[KeyedPair]) -> list[Verdict]:
@@ -107,6 +130,24 @@ def right_and_longer(pairs: Sequence[KeyedPair]) -> tuple[int, int]:
     return longer, len(decisive)
 
 
+def looked_up(pairs: Sequence[KeyedPair], questions: Sequence[Question]) -> list[list[Any]]:
+    """By kind: decisive pairs; in how many a look is right, wrong or open; its accuracy."""
+    asked = {question.source_id: question for question in questions}
+    counts: dict[Kind, Counter[str]] = {}
+    for pair in pairs:
+        if pair.gold is Verdict.TIE:
+            continue
+        question = asked[pair.source_id]
+        told = by_looking_up(pair, question)
+        outcome = "open" if told is Verdict.TIE else "right" if told is pair.gold else "wrong"
+        counts.setdefault(question.kind, Counter())[outcome] += 1
+    rows: list[list[Any]] = []
+    for kind, own in sorted(counts.items()):
+        right, n = own["right"] + own["open"] / 2, own.total()
+        rows.append([kind, n, own["right"], own["wrong"], own["open"], share(right / n)])
+    return rows
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
@@ -138,6 +179,9 @@ def main() -> int:
             accuracy = with_interval(found["acc"], found["acc_ci_low"], found["acc_ci_high"])
             rows.append([rule, accuracy, share(found["guess"]), kappa])
         print(_table(["rule", "accuracy", "of a guess", "kappa"], rows) + "\n")
+        print(f"{LOOK}\n")
+        columns = ["kind", "decisive pairs", "right", "wrong", "open", "accuracy"]
+        print(_table(columns, looked_up(pairs, questions)) + "\n")
     return 0
 
 

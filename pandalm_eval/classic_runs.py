@@ -10,7 +10,7 @@ from typing import Any
 from pandalm_eval.errors import InputError
 from pandalm_eval.pairs import short_hash
 from pandalm_eval.records import read_records
-from pandalm_eval.results import judge_name, read_results
+from pandalm_eval.results import Part, judge_name, part_of, read_results
 from pandalm_eval.squad import token_f1
 
 METRICS = {
@@ -46,10 +46,12 @@ class Answered:
     Attributes:
         value: the figure of the results file, in [0, 1]; None where it holds none.
         items: by key; None where samples are missing.
+        part: of the items, where the run was limited, else None.
     """
 
     value: float | None
     items: Mapping[Key, Item] | None
+    part: Part | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def _tasks(file: Path, data: Mapping[str, Any]) -> Iterator[tuple[str, Answered]
                 items = None
                 break
             items |= _items(samples, leaf, metric)
-        yield task, Answered(told, items)
+        yield task, Answered(told, items, part_of(data, leaves))
 
 
 def _leaves(data: Mapping[str, Any], task: str) -> list[str]:

@@ -20,6 +20,17 @@ from pandalm_eval.records import stream_records
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """How much of its documents a limited run (`--limit`, `--samples`) was over."""
+
+    judged: int
+    whole: int
+
+    def __str__(self) -> str:
+        return f"{self.judged} of {self.whole}"
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One judge's run of one task.
 
@@ -28,12 +39,14 @@ class Run:
         figures: {metric key: value}; a value the data leaves undefined is NaN.
         judgments: by pair, None where only the results file is at hand.
         path: where it was read from.
+        part: where it was limited, else None; None also where nothing tells.
     """
 
     name: RunName
     figures: Mapping[str, float]
     judgments: Sequence[Judgment] | None
     path: Path
+    part: Part | None = None
 
 
 def read_runs(paths: Iterable[Path]) -> list[Run]:
@@ -75,7 +88,9 @@ def _runs_of(path: Path) -> list[Run]:
 
 def _from_judgments(path: Path) -> Run:
     name, judgments = read_judgments(path)
-    return Run(name, summarise(judgments, name.protocol), judgments, path)
+    manifest = path.with_name(path.name.replace("judgments_", "manifest_", 1)).with_suffix(".json")
+    part = part_of(_read_json(manifest), [name.task]) if manifest.is_file() else None
+    return Run(name, summarise(judgments, name.protocol), judgments, path, part)
 
 
 def _from_samples(path: Path) -> list[Run]:
@@ -104,13 +119,31 @@ def read_results(path: Path) -> dict[str, Any]:
     Raises:
         InputError: not readable, not JSON, or not written by the harness.
     """
+    data = _read_json(path)
+    if not {"results", "configs", "config"} <= set(data):
+        raise InputError(f"{path}: is not a results file of the harness.")
+    return data
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}).") from None
-    if not isinstance(data, dict) or not {"results", "configs", "config"} <= set(data):
-        raise InputError(f"{path}: is not a results file of the harness.")
-    return data
+    return data if isinstance(data, dict) else {}
+
+
+def part_of(data: Mapping[str, Any], tasks: Iterable[str]) -> Part | None:
+    """The part that the run of one task, or of all tasks of a group, was limited to.
+
+    Args:
+        data: a results file, or a manifest that `redact` made of one.
+    """
+    counts = [(data.get("n-samples") or {}).get(task) or {} for task in tasks]
+    if not all({"effective", "original"} <= set(count) for count in counts):
+        return None
+    judged, whole = (sum(count[key] for count in counts) for key in ("effective", "original"))
+    return Part(judged, whole) if judged < whole else None
 
 
 def _from_results(path: Path) -> list[Run]:
@@ -128,7 +161,7 @@ def _from_results(path: Path) -> list[Run]:
             figures = summarise(judgments, name.protocol)
         else:
             figures = _figures(data["results"].get(task, {}))
-        runs.append(Run(name, figures, judgments, path))
+        runs.append(Run(name, figures, judgments, path, part_of(data, [task])))
     return runs
 
 

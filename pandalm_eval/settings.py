@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pandalm_eval.errors import UsageError
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.prompts import PromptStyle
+from pandalm_eval.task_keys import say_untaken
 
 KEYS = {
     "protocol": "full, single, verdict or logprob",
@@ -106,6 +107,7 @@ class Settings:
             UsageError: mistyped key, unknown value, or a protocol that the task's name excludes.
         """
         check_keys(metadata)
+        say_untaken(task, metadata)
         asked = _choice(Protocol, "protocol", metadata.get("protocol", protocol))
         if fixed and asked != protocol:
             raise UsageError(

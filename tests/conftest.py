@@ -74,6 +74,14 @@ def data_dir() -> Path:
     pytest.skip(give_up)
 
 
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """{tokenizer: folder of a small random judge}; copied before it is changed."""
+    from small_judges import made  # transformers, which few tests need
+
+    return made(tmp_path_factory)
+
+
 def _row(
     idx: int, names: str, prompt: int, one: object, two: object, labels: str
 ) -> dict[str, Any]:

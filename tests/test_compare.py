@@ -174,6 +174,20 @@ def test_the_table_of_a_run(
         assert "c" in capsys.readouterr().out
 
 
+def test_a_limited_run_is_said(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, {"responses": files}, "--limit", "9")
+    assert main(["redact", str(tmp_path / "out0"), "-o", str(tmp_path / "red")]) == 0
+    for source in ("out0", "red"):
+        table = ModelsTable.of(read_runs([tmp_path / source]))
+        assert {(row["n_judged"], row["n_whole"]) for row in table.rows} == {(9, 3 * COUNT)}
+        assert table.notes[0] == (
+            "Limited (--limit or --samples): rule:longest (verdict, pandalm-compare) 9 of 120 "
+            "pairs."
+        )
+
+
 def test_nothing_readable_is_undefined_and_bounded(tmp_path: Path, files: dict[str, str]) -> None:
     recorded = []
     for n in range(COUNT):

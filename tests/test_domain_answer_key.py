@@ -9,6 +9,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -211,6 +212,26 @@ def test_rules_are_at_chance(source: str, data_dir: Path, evidence: ModuleType) 
     # `longest` names first or second, never a tie.
     longest = evidence.figures(pairs, evidence.told_by_rules(pairs, questions)["longest"])
     assert longest["acc"] == pytest.approx(share["first"], abs=1 / len(pairs))
+
+
+@pytest.mark.parametrize(
+    ("kind", "input", "answers", "verdict"),
+    [
+        (Kind.FACTOID, "Rust is iron oxide.", ("iron oxide", "salt"), FIRST),
+        (Kind.FACTOID, "Rust is iron oxide.", ("oxide iron", "iron"), SECOND),
+        (Kind.FACTOID, "Iron and salt.", ("iron", "salt"), TIE),
+        (Kind.FACTOID, "Irony.", ("iron", "salt"), TIE),
+        (Kind.LIST, "Iron and salt.", ("iron; gold", "iron; salt"), SECOND),
+        (Kind.CHOICE, "Apples fall.", ("B", "A"), SECOND),
+    ],
+)
+def test_a_look_at_the_input(
+    kind: Kind, input: str, answers: tuple[str, str], verdict: Verdict, evidence: ModuleType
+) -> None:
+    one, two = answers
+    pair = KeyedPair("q", "c", "What?", input, "", "", None, answer1=one, answer2=two)
+    asked = replace(question(1, kind, "A"), said={"A": "(A) apples.", "B": "(B) pears."})
+    assert evidence.by_looking_up(pair, asked) is verdict
 
 
 def test_a_part_has_the_pairs_of_the_whole(data_dir: Path) -> None:

@@ -314,6 +314,13 @@ def test_a_question_in_two_files(write: Write) -> None:
         ({"questions": [3]}, "questions is no list of objects"),
         ({"bioasq": []}, "bioasq is no mapping of ids to questions"),
         ([{"body": ""}], "holds a list, not an object with fields."),
+        ({"questions": []}, "holds no question. Take golden files"),
+        ({"bioasq": {}}, "holds no question. Take golden files"),
+        ({"questions": [], "bioasq": MIRAGE}, "has both questions, as golden files do, and bioasq"),
+        (
+            {"questions": [bioasq_record(n, "summary", None) for n in range(2)]},
+            "no question has an exact_answer (of 2: summary0, summary1)",
+        ),
     ],
 )
 def test_bad_bioasq_file(content: object, said: str, write: Write) -> None:
@@ -322,6 +329,7 @@ def test_bad_bioasq_file(content: object, said: str, write: Write) -> None:
         read_bioasq([path])
     assert message(error).startswith(f"{path}: ")
     assert said in message(error)
+    assert message(error).count(str(path)) == 1
 
 
 def test_without_files_both_ways_are_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Write
+from conftest import SMALL_BIOASQ, Write
 from lm_eval.api.instance import Instance
 from lm_eval.tasks import TaskManager
 from test_task import Listener, evaluate, figures, manager
@@ -171,6 +171,18 @@ def test_unscorable_responses_are_left_out(
     run = evaluate("pandalm_bioasq", metadata | {"gold": str(labels)})
     assert figures(run, "pandalm_bioasq")["n_pairs"] == 2
     assert "one: 4 responses cannot be scored by the key" in caplog.text  # 3 yes/no, 1 summary
+
+
+def test_no_pair_can_be_made(small_data: Path, write: Write) -> None:
+    """One factoid alone has no other whose answer would be wrong here."""
+    write({"questions": [SMALL_BIOASQ[3], SMALL_BIOASQ[8]]}, "data/bioasq/9B1_golden.json")
+    with pytest.raises(InputError) as error:
+        evaluate("pandalm_bioasq", {"data_dir": str(small_data)})
+    assert str(error.value) == (
+        "pandalm_bioasq: no question has a wrong answer to make a pair with. A factoid or a list "
+        "takes its wrong answer from another of its kind: put more files into bioasq/ of the data "
+        "folder."
+    )
 
 
 def test_respond_asks_every_question_once(small_data: Path) -> None:

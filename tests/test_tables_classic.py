@@ -38,7 +38,11 @@ def squad_sample(number: int, told: str, *accepted: str) -> Sample:
 
 
 def result(
-    folder: Path, name: str, tasks: dict[str, list[Sample] | float], groups: Any = None
+    folder: Path,
+    name: str,
+    tasks: dict[str, list[Sample] | float],
+    groups: Any = None,
+    wholes: dict[str, int] | None = None,
 ) -> Path:
     """A run's files: samples, or the figure alone."""
     path = folder / name / f"results_{TIME}.json"
@@ -57,6 +61,11 @@ def result(
         "configs": {task: {} for task in tasks},
         "config": {"model": "hf", "model_args": {"pretrained": f"models/{name}"}},
         "group_subtasks": groups or {},
+        "n-samples": {
+            task: {"effective": len(told), "original": (wholes or {}).get(task, len(told))}
+            for task, told in tasks.items()
+            if not isinstance(told, float)
+        },
     }
     path.write_text(json.dumps(data))
     return path.parent
@@ -156,6 +165,23 @@ def test_mmlu_is_one_row(tmp_path: Path) -> None:
     own = row(table(*folders), "mmlu")
     assert (own["n"], own["difference"]) == (3, 1)
     assert own["p_value"] == pytest.approx(2 / 2**3)
+
+
+def test_limited_runs_are_said(tmp_path: Path) -> None:
+    """Two of ten items; of mmlu two leaves, 1 of 1 and 1 of 3: 2 of 4."""
+    groups = {"mmlu": ["mmlu_a", "mmlu_b"]}
+    tasks = {"arc_challenge": arc(1, 0), "mmlu_a": [sample(0, acc=1)], "mmlu_b": [sample(0, acc=1)]}
+    wholes = {"arc_challenge": 10, "mmlu_b": 3}
+    a = result(tmp_path, "a", dict(tasks), groups, wholes)
+    b = result(tmp_path, "b", dict(tasks), groups)
+    found = table(a, b)
+    assert [note for note in found.notes if "limited" in note] == [
+        "arc_challenge: limited (--limit or --samples), a 2 of 10 items.",
+        "mmlu: limited (--limit or --samples), a 2 of 4 items.",
+    ]
+    assert row(found, "arc_challenge")["n_whole"] == 10
+    assert row(found, "mmlu")["n_whole"] == 4
+    assert not any("limited" in note for note in table(b, a.parent / "b").notes)
 
 
 def test_squad_is_scored_by_item_and_clustered_by_passage(tmp_path: Path) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from test_tables_classic import result as tuning
+from test_tables_classic import sample
 
 from pandalm_eval.cli import main
+from pandalm_eval.cli.table import _PARTS
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Judgment, Protocol, Reading, RunName, write_judgments
 from pandalm_eval.results import read_runs
 from pandalm_eval.tables.domains import DomainsTable
+from pandalm_eval.tables.judges import JudgesTable
 from pandalm_eval.tables.render import render
 from pandalm_eval.verdicts import Verdict
 
@@ -106,6 +113,25 @@ def test_without_the_human_set_there_is_no_drop(tmp_path: Path, other: str) -> N
     assert "at hand: small (verdict, lsat)." in table.notes[-1]
 
 
+def test_a_limited_run_is_said(tmp_path: Path) -> None:
+    """The manifest that `redact` puts beside judgments tells; the whole human set has no note."""
+    path = run_file(tmp_path, "pandalm_lsat", LSAT)
+    human = run_file(tmp_path, "pandalm_human_verdict", HUMAN, gold="human")
+    for file, whole in ((path, 1009), (human, 4)):
+        task = file.name.removeprefix("judgments_").removesuffix("_small.jsonl")
+        counts = {"n-samples": {task: {"effective": 4, "original": whole}}}
+        manifest = file.name.replace("judgments", "manifest").replace("jsonl", "json")
+        file.with_name(manifest).write_text(json.dumps(counts))
+    for table in (DomainsTable.of(read_runs([tmp_path])), JudgesTable.of(read_runs([tmp_path]))):
+        limited = [row for row in table.rows if "n_whole" in row]
+        assert [(row["task"], row["n_judged"], row["n_whole"]) for row in limited] == [
+            ("pandalm_lsat", 4, 1009)
+        ]
+        assert table.notes[0] == (
+            "Limited (--limit or --samples): small (verdict, pandalm_lsat) 4 of 1009 pairs."
+        )
+
+
 def test_no_domain(tmp_path: Path) -> None:
     run_file(tmp_path, "pandalm_human_verdict", HUMAN, gold="human")
     with pytest.raises(
@@ -119,3 +145,49 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for format in ("markdown", "csv", "latex", "json"):
         assert main(["table", str(tmp_path), "--kind", "domains", "--format", format]) == 0
         assert "lsat" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["judges", "domains", "models", "classic"])
+def test_every_part_of_the_json_can_be_had_as_csv(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if kind == "classic":
+        paths = [tuning(tmp_path, name, {"cb": [sample(0, acc=1.0)]}) for name in ("a", "b")]
+    else:
+        told = [replace(one, model1="a", model2="b") for one in LSAT]
+        for judge in ("small", "large"):
+            run_file(tmp_path, "pandalm_lsat", told, judge)
+            run_file(tmp_path, "pandalm_human_verdict", told, judge, gold="human")
+        paths = [tmp_path]
+
+    def printed(*flags: str) -> str:
+        assert main(["table", *map(str, paths), "--kind", kind, *flags]) == 0
+        return capsys.readouterr().out
+
+    parts = {k: v for k, v in json.loads(printed("--format", "json")).items() if k != "notes"}
+    assert tuple(parts) == _PARTS[kind]
+    for part, rows in parts.items():
+        lines = list(csv.DictReader(io.StringIO(printed("--format", "csv", "--part", part))))
+        assert len(lines) == len(rows) > 0
+        assert set(lines[0]) == {key for row in rows for key in row}
+    assert printed("--format", "csv") == printed("--format", "csv", "--part", "rows")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--format", "csv", "--part", "ranking"], "has no part 'ranking'; it has rows, drops."),
+        (["--part", "drops"], "--part drops is for --format csv; markdown prints every part."),
+        (["--format", "csv", "--part", "matrix"], "invalid choice: 'matrix'"),
+    ],
+)
+def test_wrong_part(
+    flags: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_file(tmp_path, "pandalm_lsat", LSAT)
+    try:
+        code = main(["table", str(tmp_path), "--kind", "domains", *flags])
+    except SystemExit as exit:
+        code = int(exit.code or 0)
+    assert code == 2
+    assert said in capsys.readouterr().err

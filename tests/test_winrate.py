@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 from conftest import Write
+from small_judges import TOKENIZERS
 from test_failures import item, serving
-from test_hf_judge import TOKENIZERS
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from pandalm_eval import candidate_memory, compare

@@ -155,10 +155,12 @@ def refuse_early(parsed: argparse.Namespace) -> None:
     """Raise what the tasks would raise, before a model is loaded."""
     from pandalm_eval import backends
     from pandalm_eval.settings import Decoding, check_keys
+    from pandalm_eval.task_keys import refuse_untaken
 
     metadata: Mapping[str, Any] = parsed.metadata or {}
     model = getattr(parsed, "model", None) or "hf"
     check_keys(metadata)
+    refuse_untaken(_task_names(parsed), metadata)
     if metadata.get("decoding") == Decoding.UPSTREAM and model != "hf-judge":
         raise UsageError(backends.UPSTREAM_NEEDS_HF_JUDGE)
     if _asks_for_logprobs(parsed, metadata):
@@ -172,10 +174,13 @@ def refuse_early(parsed: argparse.Namespace) -> None:
 def _asks_for_logprobs(parsed: argparse.Namespace, metadata: Mapping[str, Any]) -> bool:
     import fnmatch
 
-    names = [name for word in parsed.tasks for name in str(word).split(",")]
     return metadata.get("protocol") == "logprob" or any(
-        fnmatch.fnmatch("pandalm_human_logprob", name) for name in names
+        fnmatch.fnmatch("pandalm_human_logprob", name) for name in _task_names(parsed)
     )
+
+
+def _task_names(parsed: argparse.Namespace) -> list[str]:
+    return [name for word in parsed.tasks for name in str(word).split(",")]
 
 
 def _model_class(name: str) -> type:

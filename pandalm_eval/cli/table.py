@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pandalm_eval.errors import UsageError
+
 if TYPE_CHECKING:
     from pandalm_eval.tables.render import Table
 
@@ -15,6 +17,13 @@ _KINDS = {
     "domains": "judges in law and biomedicine, with rules, beside the human set",
     "classic": "two tunings on the tasks of pandalm-classic, with paired tests",
 }
+_PARTS = {
+    "judges": ("rows", "agreements"),
+    "models": ("rows", "ranking"),
+    "domains": ("rows", "drops"),
+    "classic": ("rows",),
+}
+"""What each kind has, as JSON names it; one CSV holds one part."""
 _FORMATS = ("markdown", "csv", "latex", "json")
 
 
@@ -28,6 +37,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--format", choices=_FORMATS, default="markdown", help="default: %(default)s"
     )
+    told = "; ".join(f"of {kind} {', '.join(parts)}" for kind, parts in _PARTS.items())
+    parser.add_argument(
+        "--part",
+        choices=tuple(dict.fromkeys(part for parts in _PARTS.values() for part in parts)),
+        help=f"what --format csv prints (rows by default): {told}; the other formats print all",
+    )
     parser.add_argument(
         "--by_gold",
         action="store_true",
@@ -40,8 +55,25 @@ def main(arguments: argparse.Namespace) -> int:
     """Print the table."""
     from pandalm_eval.tables.render import render
 
-    print(render(_table(arguments), arguments.format))
+    part = _part(arguments)
+    print(render(_table(arguments), arguments.format, part))
     return 0
+
+
+def _part(arguments: argparse.Namespace) -> str:
+    """The part to print, refused before any figure is computed."""
+    part: str | None = arguments.part
+    if part is not None and arguments.format != "csv":
+        raise UsageError(
+            f"--part {part} is for --format csv; {arguments.format} prints every part. Leave it "
+            "out."
+        )
+    if part is not None and part not in _PARTS[arguments.kind]:
+        raise UsageError(
+            f"--kind {arguments.kind} has no part {part!r}; it has "
+            f"{', '.join(_PARTS[arguments.kind])}."
+        )
+    return part or "rows"
 
 
 def _table(arguments: argparse.Namespace) -> Table:

@@ -56,6 +56,11 @@ def read_bioasq(paths: Sequence[Path]) -> list[Question]:
             f"{strange[0]}: has neither questions nor bioasq (it has: {listing(files[strange[0]])})"
             f". {_MENDED}."
         )
+    if both := [path for path in mirage if path in golden]:
+        raise InputError(
+            f"{both[0]}: has both questions, as golden files do, and bioasq, as MIRAGE's does. "
+            f"Keep one of the two. {_MENDED}."
+        )
     questions: list[Question] = []
     for path in golden:
         questions += _read(path, _rows(path, files[path]["questions"]), _golden)
@@ -98,6 +103,8 @@ def _mirage_rows(path: Path, told: Any) -> list[_Row]:
 
 
 def _read(path: Path, rows: Sequence[_Row], read: _Reader) -> list[Question]:
+    if not rows:
+        raise InputError(f"{path}: holds no question. {_MENDED}.")
     found = {id: read(path.stem, id, record) for id, record in rows}
     if problems := [f"question {id} {told}" for id, told in found.items() if isinstance(told, str)]:
         raise InputError(f"{path}: {listing(problems, 5)}. {_MENDED}.")
@@ -105,8 +112,8 @@ def _read(path: Path, rows: Sequence[_Row], read: _Reader) -> list[Question]:
     bare = [id for id, told in found.items() if told is None]
     if not any(question.kind is not Kind.SUMMARY for question in questions):
         raise InputError(
-            f"{path}: no question has an exact_answer (of {len(rows)}: {listing(bare)}); it may be "
-            f"a test set rather than a golden file. {_MENDED}."
+            f"{path}: no question has an exact_answer (of {len(rows)}: {listing(found)}); it may "
+            f"be a test set rather than a golden file. {_MENDED}."
         )
     if bare:
         _log.warning(

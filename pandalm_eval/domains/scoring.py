@@ -42,7 +42,7 @@ def score(question: Question, response: str) -> Scored:
     """
     text = THINKING_END.split(response)[-1].strip()
     if question.kind in (Kind.FACTOID, Kind.LIST):
-        right = all(_holds(text, spellings) for spellings in question.accepted)
+        right = all(holds(text, spellings) for spellings in question.accepted)
         return Scored(text, right if text else None)
     if question.kind is Kind.SUMMARY:
         return Scored(text, None)
@@ -81,7 +81,7 @@ def _choice(text: str, question: Question) -> str | None:
     return _only(
         letter
         for letter, option in question.said.items()
-        if _holds(text, [option.partition(")")[2]])
+        if holds(text, [option.partition(")")[2]])
     )
 
 
@@ -103,7 +103,7 @@ def _only(told: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _holds(text: str, spellings: Iterable[str]) -> bool:
+def holds(text: str, spellings: Iterable[str]) -> bool:
     """Whether the words of one spelling stand in the text, together and in order."""
     said = f" {' '.join(words(text))} "
     return any(told and f" {' '.join(told)} " in said for told in map(words, spellings))

@@ -55,8 +55,14 @@ class DomainJudge(PairwiseJudge):
         """The pairs with a gold label.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no pair at all, or none with a label.
         """
+        if not pairs:
+            raise InputError(
+                f"{self.config.task}: no question has a wrong answer to make a pair with. A "
+                "factoid or a list takes its wrong answer from another of its kind: put more files "
+                f"into {self._source['source'].partition('-')[0]}/ of the data folder."
+            )
         if not any(pair.gold for pair in pairs):
             raise InputError(
                 f"{self.config.task}: in none of the {len(pairs)} pairs can both responses be "

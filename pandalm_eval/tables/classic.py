@@ -23,7 +23,8 @@ class ClassicTable:
     Attributes:
         rows: one a task: {task, metric, a, b, value_a, value_b (over the common items, where they
             are tested; else as the results file prints them), difference with error and interval,
-            p_value, p_adjusted, n, n_clusters}, from a's side; None where there is nothing.
+            p_value, p_adjusted, n, n_clusters}, from a's side; None where there is nothing; where a
+            run was limited also n_whole, the items of the task.
         notes: what is missing, and what a reader must know.
     """
 
@@ -48,8 +49,9 @@ class ClassicTable:
         draws = draws_for(len(METRICS))
         for task in METRICS:
             row, told = _compared(task, a, b, draws)
-            rows.append(row)
-            missing += told
+            whole, limited = _limited(task, a, b)
+            rows.append(row | whole)
+            missing += limited + told
         tested = [row for row in rows if row["p_value"] is not None]
         if tested:
             adjusted = holm(np.array([row["p_value"] for row in tested]))
@@ -112,6 +114,14 @@ def _compared(task: str, a: Tuning, b: Tuning, draws: int) -> tuple[Row, list[st
         "n_clusters": found.clusters,
     }
     return row, problems
+
+
+def _limited(task: str, a: Tuning, b: Tuning) -> tuple[Row, list[str]]:
+    """`n_whole` where one of both answered a part, and a note of each that did."""
+    parts = [(t.name, t.tasks[task].part) for t in (a, b) if task in t.tasks]
+    cut = [(name, part) for name, part in parts if part is not None]
+    notes = [f"{task}: limited (--limit or --samples), {name} {part} items." for name, part in cut]
+    return ({"n_whole": cut[0][1].whole} if cut else {}), notes
 
 
 def _lack(task: str, name: str, found: Answered | None) -> str | None:

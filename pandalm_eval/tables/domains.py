@@ -15,6 +15,7 @@ from pandalm_eval.statistics.unpaired import difference
 from pandalm_eval.tables import domains_text
 from pandalm_eval.tables.cells import estimated
 from pandalm_eval.tables.judges import pair_sets, rule_rows, run_row
+from pandalm_eval.tables.limited import limited_notes
 
 _COMPARED = ("acc", "kappa")
 DOMAINS = ("lsat", "pubmedqa", "bioasq")
@@ -28,7 +29,8 @@ class DomainsTable:
 
     Attributes:
         rows: one a judge and domain: {domain, judge, source: run|rule, protocol, gold, metrics with
-            `_stderr`, `_ci_low`, `_ci_high`, n_pairs, n_prompts (clusters), n_truncated}.
+            `_stderr`, `_ci_low`, `_ci_high`, n_pairs, n_prompts (clusters), n_truncated},
+            of a limited run also n_judged and n_whole.
         drops: one a judge and domain where the judge also judged the human set under the same
             protocol, prompt and decoding: {judge, protocol, domain, acc_in, acc_out, acc_drop with
             error and interval, and the same of kappa}.
@@ -70,7 +72,7 @@ class DomainsTable:
             for run in outside
             if (run.name.judge, run.name.protocol.value, domain_of(run)) not in told
         ]
-        return cls(rows, drops, _notes(alone, drops))
+        return cls(rows, drops, limited_notes([*outside, *inside]) + _notes(alone, drops))
 
     def as_json(self) -> dict[str, Any]:
         """Rows, drops and notes."""

@@ -21,6 +21,7 @@ from pandalm_eval.settings import HUMAN
 from pandalm_eval.tables import judges_text
 from pandalm_eval.tables.agreements import agreements, annotators
 from pandalm_eval.tables.judges_text import Row
+from pandalm_eval.tables.limited import limited_fields, limited_notes
 from pandalm_eval.verdicts import LABELS, Verdict
 
 _RULES = ("longest", "first", "second", "tie")
@@ -33,7 +34,8 @@ class JudgesTable:
     """Rows of judges, and how far each two runs agree.
 
     Attributes:
-        rows: {judge, source: run|published|rule|human, protocol, gold, averaging, metric: value}.
+        rows: {judge, source: run|published|rule|human, protocol, gold, averaging, metric: value};
+            of a limited run also n_judged and n_whole, its pairs and those of the set.
         agreements: of every two runs on the same pairs and gold, see `tables.agreements`.
         notes: what a reader must know, one sentence each.
     """
@@ -54,7 +56,8 @@ class JudgesTable:
             rows += rule_rows(judged) + _human_rows(judged)
         if any(_is_test_set(run) for run in runs):
             rows += published_rows()
-        return cls(rows, agreements(runs), _notes(rows) + annotators(pair_sets(runs)))
+        notes = limited_notes(runs) + _notes(rows) + annotators(pair_sets(runs))
+        return cls(rows, agreements(runs), notes)
 
     def as_json(self) -> dict[str, Any]:
         """Rows, agreements and notes."""
@@ -84,6 +87,7 @@ def run_row(run: Run) -> Row:
     name = run.name
     row = _row(name.judge, "run", name.protocol.value, name.gold_source, run.figures)
     row |= {"task": name.task, "prompt": name.prompt, "decoding": name.decoding}
+    row |= limited_fields(run)
     if run.judgments is not None:
         readings = [reading for judgment in run.judgments for reading in judgment.readings]
         row["n_readings"] = len(readings)

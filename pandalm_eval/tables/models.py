@@ -14,6 +14,7 @@ from pandalm_eval.outcomes import Outcomes
 from pandalm_eval.results import Run
 from pandalm_eval.tables import models_text
 from pandalm_eval.tables.contests import contest_rows
+from pandalm_eval.tables.limited import limited_fields, limited_notes
 from pandalm_eval.tables.ranks import better, ranked
 
 GOLD = "gold labels"
@@ -30,7 +31,8 @@ class ModelsTable:
             n_prompts, win_rate with `_stderr`, `_ci_low`, `_ci_high`, win_rate_low and _high (all
             invalid lost, won), p_value, p_adjusted, significant, equal_length_…}, from a's side;
             where people judged a part: human_win_rate and corrected_win_rate, each with `_stderr`,
-            `_ci_low`, `_ci_high`, labelled_prompts, judge_weight, or correction_reason.
+            `_ci_low`, `_ci_high`, labelled_prompts, judge_weight, or correction_reason; of a
+            limited run n_judged and n_whole, all its pairs and those of the set.
         ranking: one a judge and candidate: {judge, candidate, best_rank, worst_rank, win_rate …,
             log_strength, below_best and its interval}.
         better: (better, worse) candidates whose difference is significant (`tables.ranks`).
@@ -65,12 +67,12 @@ class ModelsTable:
             name = judged.name.judge, judged.name.protocol.value
             seen[name] += 1
             numbered = f"{name[0]} [{seen[name]}]" if seen[name] > 1 else name[0]
-            told = {"judge": numbered, "protocol": name[1]}
+            told = {"judge": numbered, "protocol": name[1]} | limited_fields(run)
             rows += [told | row for row in own]
             found = better(outcomes, own)
             differences += found
             ranking += [told | row for row in ranked(outcomes, found)]
-        return cls(rows, ranking, differences, _notes(rows))
+        return cls(rows, ranking, differences, limited_notes(runs) + _notes(rows))
 
     def as_json(self) -> dict[str, Any]:
         """Rows, ranking and notes."""

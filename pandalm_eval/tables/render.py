@@ -27,14 +27,18 @@ class Table(Protocol):
         """Tables as people read them: {column: cell}."""
 
 
-def render(table: Table, format: str) -> str:
-    """The table as text. JSON and CSV have full digits; Markdown and LaTeX are rounded."""
+def render(table: Table, format: str, part: str = "rows") -> str:
+    """The table as text. JSON and CSV have full digits; Markdown and LaTeX are rounded.
+
+    Args:
+        part: what CSV prints, a field of `as_json`; the other formats print all.
+    """
     if format == "json":
         return json.dumps(table.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
     import pandas as pd
 
     if format == "csv":
-        text: str = pd.DataFrame(list(table.rows)).to_csv(index=False)
+        text: str = pd.DataFrame(table.as_json()[part]).to_csv(index=False)
         return text.rstrip("\n")
     from tabulate import tabulate
 
