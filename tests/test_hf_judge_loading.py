@@ -18,8 +18,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.models import hf_judge
-from pandalm_eval.models.tokens import Encoder
 from pandalm_eval.models.hf_judge import HFJudge
+from pandalm_eval.models.tokens import Encoder
 
 
 @pytest.mark.parametrize(

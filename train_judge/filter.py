@@ -114,6 +114,7 @@ def main(arguments: Sequence[str]) -> None:
         inputs=(told.labelled, *files),
         settings={
             "max_target_tokens": told.max_target_tokens,
+            "max_prompt_tokens": told.max_prompt_tokens,
             "tokenizer": str(told.tokenizer) if told.tokenizer else None,
             "bytes_per_token": None if told.tokenizer else told.bytes_per_token,
             "threshold": told.threshold,
@@ -130,6 +131,7 @@ def main(arguments: Sequence[str]) -> None:
             contamination=Contamination(sets) if sets else None,
             count_tokens=token_counter(told.tokenizer, told.bytes_per_token),
             max_target_tokens=told.max_target_tokens,
+            max_prompt_tokens=told.max_prompt_tokens,
             threshold=told.threshold,
             keep_identical=told.keep_identical,
         )
@@ -174,7 +176,13 @@ def _parser() -> argparse.ArgumentParser:
         help="longest target that is kept (default: %(default)s)",
     )
     parser.add_argument(
-        "--tokenizer", type=Path, metavar="DIR", help="counts the tokens of targets"
+        *("--max_prompt_tokens",),
+        type=int,
+        metavar="N",
+        help="longest prompt that is kept (default: any; training shortens responses to fit)",
+    )
+    parser.add_argument(
+        "--tokenizer", type=Path, metavar="DIR", help="counts the tokens of targets and prompts"
     )
     parser.add_argument(
         *("--bytes_per_token",),

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pandalm_eval.instructions import Prompt
-from pandalm_eval.prompts import target
+from pandalm_eval.pairs import Pair
+from pandalm_eval.prompts import Fields, PromptStyle, render, target
 from pandalm_eval.verdicts import Verdict
 from train_judge.contamination import Contamination
 from train_judge.contradictions import contradicts
@@ -22,10 +23,11 @@ CHANGES = "verdict changes with the order"
 SAME = "identical or empty responses"
 CONTRADICTS = "reason contradicts the verdict"
 OVERLONG = "overlong target"
+LONG_PROMPT = "prompt longer than asked for"
 EXACT = "exact duplicate"
 NEAR = "near duplicate"
 CONTAMINATED = "prompt of an evaluation set"
-REASONS = (UNREADABLE, CHANGES, SAME, CONTRADICTS, OVERLONG, EXACT, NEAR, CONTAMINATED)
+REASONS = (UNREADABLE, CHANGES, SAME, CONTRADICTS, OVERLONG, LONG_PROMPT, EXACT, NEAR, CONTAMINATED)
 
 
 @dataclass
@@ -34,8 +36,10 @@ class Rules:
 
     Attributes:
         contamination: the evaluation sets; None where none are to be looked at.
-        count_tokens: of a target.
+        count_tokens: of a text.
         max_target_tokens: the longest target that is kept.
+        max_prompt_tokens: the longest prompt that is kept; None for any length: the trainer
+            shortens responses that do not fit.
         threshold: from which similarity on pairs are near duplicates.
         keep_identical: whether identical responses that are not empty and labelled a tie are kept.
         per_set: examples dropped by evaluation set.
@@ -45,6 +49,7 @@ class Rules:
     contamination: Contamination | None
     count_tokens: Callable[[str], int]
     max_target_tokens: int = MAX_TARGET_TOKENS
+    max_prompt_tokens: int | None = None
     threshold: float = THRESHOLD
     keep_identical: bool = False
     per_set: Counter[str] = field(default_factory=Counter)
@@ -68,12 +73,20 @@ class Rules:
         learnt = target(answer.verdict, answer.reason, answer.reference)
         if self.count_tokens(learnt) > self.max_target_tokens:
             return OVERLONG
+        if self._is_long(pair):
+            return LONG_PROMPT
         if (key := exact_key(pair)) in self._seen:
             return EXACT
         self._seen.add(key)
         if not self._near.is_new(pair):
             return NEAR
         return CONTAMINATED if self._is_contaminated(labelled) else None
+
+    def _is_long(self, pair: Pair) -> bool:
+        if self.max_prompt_tokens is None:
+            return False
+        fields = Fields.clean(pair.instruction, pair.input, pair.response1, pair.response2)
+        return self.count_tokens(render(PromptStyle.PANDALM, fields)) > self.max_prompt_tokens
 
     def _is_same(self, labelled: Labelled) -> bool:
         one, two = labelled.pair.response1.strip(), labelled.pair.response2.strip()
