@@ -32,7 +32,6 @@ def training_arguments(config: Config, updates: int) -> TrainingArguments:
         weight_decay=config.weight_decay,
         max_grad_norm=config.clip,
         bf16=config.bf16,
-        gradient_checkpointing=config.gradient_checkpointing,
         deepspeed=launch.deepspeed_file(config.deepspeed),
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and launch.processes() > 1 else None,

@@ -42,6 +42,8 @@ def load_model(config: Config) -> Any:
         model.hf_quantizer, model.is_quantized = None, False
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     return model if config.lora is None else _with_adapters(model, config)
 
 

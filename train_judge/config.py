@@ -57,15 +57,12 @@ class Lora:
     Attributes:
         rank, alpha, dropout: of every adapter; its output is scaled by alpha / rank.
         modules: names of the layers that get one, or `all-linear`.
-        merge: whether the result is the merged model (with the adapter beside it in `adapter/`),
-            or the adapter alone, which needs its base model wherever it is loaded.
     """
 
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.05
     modules: tuple[str, ...] | str = ("q_proj", "v_proj")
-    merge: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def save_result(
 ) -> None:
     """Write weights, tokenizer, card and picture into the output folder, on every process.
 
-    Adapters stand in `adapter/`, and are merged into the weights unless the configuration says
-    otherwise; then the folder itself holds the adapter.
+    Adapters are merged into the weights, so that the folder loads like any model; by themselves
+    they stand in `adapter/`.
     """
     output = Path(config.output)
     validation = trainer.evaluate() if held_out is not None else None
@@ -80,15 +80,11 @@ def save_result(
             trainer.model.to(torch.bfloat16)
         trainer.model.config.use_cache = True
         trainer.save_model(str(output))
-    elif config.lora.merge:
+    else:
         trainer.save_model(str(output / "adapter"))
         if first:
             unset_hf_deepspeed_config()  # else the weights would be split again
             merged(config, str(output / "adapter")).save_pretrained(output)
-    else:
-        trainer.save_model(str(output))
-        if first:
-            trainer.model.config.save_pretrained(output)
     if first:
         tokenizer.save_pretrained(output)
         plot_course(trainer.state.log_history, output / "course.svg")
