@@ -19,7 +19,7 @@ def training_arguments(config: Config, updates: int) -> TrainingArguments:
     """
     on_cpu = launch.on_cpu()
     epoch = updates // config.epochs
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=config.output,
         max_steps=updates,
         per_device_train_batch_size=config.micro_batch,
@@ -48,3 +48,5 @@ def training_arguments(config: Config, updates: int) -> TrainingArguments:
         report_to=list(config.report_to) or "none",
         seed=config.seed,
     )
+    launch.join(arguments.device, config.deepspeed)
+    return arguments

@@ -14,6 +14,12 @@ from train_judge.config import Config
 _SHIPPED = Path(__file__).parent / "configs"
 
 
+def prepare() -> None:
+    """Tell DeepSpeed what it would else look for, and print that it did."""
+    if on_cpu():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+
 def processes() -> int:
     """Number of processes, as torchrun, accelerate and deepspeed tell it."""
     return int(os.environ.get("WORLD_SIZE", 1))
@@ -68,6 +74,14 @@ def deepspeed_file(told: str | None) -> str | None:
     if "RANK" not in os.environ:
         _stand_alone()
     return str(path)
+
+
+def join(device: torch.device, deepspeed_config: str | None) -> None:
+    """Let DeepSpeed know the processes: with ZeRO-3 it splits weights while they are loaded."""
+    if deepspeed_config is not None:
+        from deepspeed import init_distributed
+
+        init_distributed("gloo" if device.type == "cpu" else None, verbose=False)
 
 
 def _stand_alone() -> None:

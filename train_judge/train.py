@@ -23,6 +23,7 @@ import filelock
 import yaml
 
 from pandalm_eval.errors import InputError, PandaLMError, UsageError
+from train_judge import launch
 from train_judge.config import Config, read_config
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)
     told = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    launch.prepare()
+    if not launch.is_first():  # one process speaks for all
+        _log.setLevel(logging.ERROR)
     try:
         train(read_config(told.config, _changes(told.set)))
     except PandaLMError as error:
@@ -87,7 +91,7 @@ def train(config: Config) -> None:
 
 
 def _train(config: Config, output: Path) -> None:
-    from train_judge import checkpoints, launch
+    from train_judge import checkpoints
     from train_judge.arguments import training_arguments
     from train_judge.base_model import base_checkpoint, load_model
     from train_judge.encoding import ExampleEncoder
@@ -131,8 +135,6 @@ def _train(config: Config, output: Path) -> None:
 @contextlib.contextmanager
 def _alone_in(output: Path) -> Iterator[None]:
     """Hold the folder's lock in the first process of a training; the others belong to it."""
-    from train_judge import launch
-
     if not launch.is_first():
         yield
         return
@@ -163,8 +165,6 @@ def _require_other_prompts(learnt: ExampleTable, held_out: ExampleTable) -> None
 def _say_plan(
     config: Config, trainer: JudgeTrainer, learnt: ExampleTable, held_out: ExampleTable | None
 ) -> None:
-    from train_judge import launch
-
     updates = trainer.args.max_steps
     checked = "no validation" if held_out is None else f"{len(held_out)} validation pairs"
     _log.info(

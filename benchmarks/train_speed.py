@@ -1,0 +1,126 @@
+"""Tokens a second of training: upstream's way against `train_judge`, same model, same examples.
+
+Upstream's way (WeOpenML/PandaLM, its tuning script): every text is tokenised twice before training,
+once with its target and once without; examples come in random order, each batch padded to its
+longest; the logits of all tokens are computed, and the loss taken on the target's. All else is
+equal: weights, precision, optimizer, learning rate, batch, the examples and how they are cut. The
+two take turns. Prints Markdown; tokens are those of prompts and targets, without padding; the time
+is that of tokenising and learning, without loading and saving the model.
+
+    python benchmarks/train_speed.py MODEL EXAMPLES.jsonl --examples 64
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import DataCollatorForSeq2Seq, Trainer
+
+from train_judge.arguments import training_arguments
+from train_judge.base_model import base_checkpoint, load_model
+from train_judge.config import Config, Swap
+from train_judge.encoding import ExampleEncoder
+from train_judge.examples import stream_examples
+from train_judge.learning_data import ExampleTable
+from train_judge.train import train
+
+
+def ours(config: Config) -> tuple[float, int]:
+    """Seconds and tokens."""
+    train(config)
+    log = json.loads((Path(config.output) / "log.json").read_text("utf-8"))
+    seconds = next(record["train_runtime"] for record in log if "train_runtime" in record)
+    encode = ExampleEncoder(
+        base_checkpoint(config).load_tokenizer(), config.max_length, config.learns
+    )
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as cache:  # reading is a part of it, once more for the clock
+        ExampleTable(Path(config.train), Path(cache), encode)
+    return seconds + time.perf_counter() - start, log[-1]["num_input_tokens_seen"]
+
+
+def upstream(config: Config) -> tuple[float, int]:
+    """Seconds and tokens."""
+    tokenizer = base_checkpoint(config).load_tokenizer()
+    model = load_model(config)
+    encode = ExampleEncoder(tokenizer, config.max_length, config.learns)
+    texts = [
+        (tokenizer.decode(one.prompt), tokenizer.decode(one.target))
+        for one in map(encode, stream_examples(Path(config.train)))
+    ]
+    start = time.perf_counter()
+    rows = []
+    for prompt, target in texts:
+        whole = tokenizer(prompt + target, add_special_tokens=False)["input_ids"]
+        alone = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        labels = [-100] * len(alone) + whole[len(alone) :]
+        rows.append({"input_ids": whole, "attention_mask": [1] * len(whole), "labels": labels})
+    arguments = training_arguments(config, len(rows) // config.batch)
+    arguments.include_num_input_tokens_seen = "no"
+    arguments.save_strategy = "no"
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True),
+    )
+    trainer.train()
+    return time.perf_counter() - start, sum(len(row["input_ids"]) for row in rows)
+
+
+WAYS: dict[str, Any] = {"upstream's way": upstream, "`train_judge`": ours}
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", help="folder of the base model")
+    parser.add_argument("examples_file", metavar="EXAMPLES", type=Path, help="JSONL of examples")
+    parser.add_argument("--examples", type=int, default=64, help="how many, the file's first")
+    parser.add_argument("--repeats", type=int, default=2)
+    options = parser.parse_args()
+    speeds: dict[str, list[float]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        lines = options.examples_file.read_text("utf-8").splitlines()[: options.examples]
+        examples = Path(folder, "examples.jsonl")
+        examples.write_text("\n".join(lines), "utf-8")
+        config = Config(
+            pretrained=options.model,
+            train=str(examples),
+            output="",
+            swap=Swap.NONE,
+            epochs=1,
+            batch=16,
+            micro_batch=8,
+            log_every=10**6,
+        )
+        for repeat in range(options.repeats):
+            for way, run in WAYS.items():
+                seconds, tokens = run(replace(config, output=f"{folder}/{repeat}-{way[0]}"))
+                speeds[way].append(tokens / seconds)
+    medians = {way: statistics.median(found) for way, found in speeds.items()}
+    print(
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"transformers {transformers.__version__}, {len(lines)} examples, batch 16 in passes of 8\n"
+        "\n| way | tokens a second, median | each |\n| --- | --- | --- |"
+    )
+    for way, found in speeds.items():
+        print(f"| {way} | {medians[way]:.1f} | {', '.join(f'{one:.1f}' for one in found)} |")
+    one, other = medians.values()
+    print(f"\nRatio: {other / one:.2f}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
