@@ -11,10 +11,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pandalm_eval.cli import build_parser
+from train_judge import export, filter, label, pairs, train
 
 PAGE = Path(__file__).with_name("cli.md")
 _INTRODUCTION = """# Command line
@@ -42,9 +44,19 @@ def page() -> str:
     os.environ |= {"COLUMNS": "100", "NO_COLOR": "1"}  # read by argparse when it formats
     sections = [
         f"## `{parser.prog}`\n\n```text\n{parser.format_help().rstrip()}\n```\n"
-        for parser in _with_commands(build_parser())
+        for parser in (*_with_commands(build_parser()), *map(_formatted, _STEPS))
     ]
     return "\n".join([_INTRODUCTION, *sections])
+
+
+_STEPS = (pairs, label, filter, export, train)
+
+
+def _formatted(step: ModuleType) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = step.build_parser()
+    if parser.formatter_class is argparse.HelpFormatter:
+        parser.formatter_class = _Formatter
+    return parser
 
 
 def _with_commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

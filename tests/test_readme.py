@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import inspect
 import json
 import re
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_judge
 
 from pandalm_eval.cli import build_parser, main
 from pandalm_eval.cli.run import refuse_mixed_metadata
 from pandalm_eval.models import MODELS
 from pandalm_eval.settings import KEYS, check_keys
 from pandalm_eval.tasks_folder import task_files
+from train_judge import steps
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -43,13 +46,14 @@ def commands() -> list[str]:
     return [" ".join(line.split()) for line in lines if line.strip()]
 
 
-RUN = [command for command in commands() if not command.startswith(PARSED_ONLY)]
+TRAINING = [command for command in commands() if command.startswith("python -m train_judge.")]
+RUN = [c for c in commands() if not c.startswith(PARSED_ONLY) and c not in TRAINING]
 PARSED = [command for command in commands() if command.startswith(PARSED_ONLY)]
 
 
 def test_code_blocks_name_their_language() -> None:
     fences = re.findall(r"^```(.*)$", README, re.MULTILINE)
-    assert set(fences[::2]) == {"bash", "json", "text", "bibtex", "python"}
+    assert set(fences[::2]) == {"bash", "json", "text", "bibtex", "python", "yaml"}
     assert set(fences[1::2]) == {""}
 
 
@@ -123,7 +127,7 @@ def test_layout_names_every_module() -> None:
 
 
 def test_links_to_files_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", *(ROOT / "tasks").rglob("README.md")):
+    for page in (ROOT / "README.md", PAGE, *(ROOT / "tasks").rglob("README.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page}: {target}"
 
@@ -186,6 +190,50 @@ def test_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         exec(block, {})
         assert "| b " in capsys.readouterr().out
     assert not [text for text in _published(folder) if "Paris" in text]
+
+
+def test_training_commands_run(folder: Path) -> None:
+    """From annotations to a judge, with the README's own configuration but for the base model."""
+    rows = tiny_judge.examples(60, seed=1)
+    preferences = {"first": 1, "second": 2, "tie": 1.5}
+    annotations = [
+        {
+            "instruction": row["instruction"],
+            "output_1": row["response1"],
+            "output_2": row["response2"],
+            "preference": preferences[row["verdict"]],
+            "generator_1": "a",
+            "generator_2": "b",
+        }
+        for row in rows
+    ]
+    (folder / "annotations.json").write_text(json.dumps(annotations), "utf-8")
+    base = tiny_judge.make_base(folder / "base")
+    example = re.search(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert example is not None
+    told = re.sub(r"pretrained: \S+", f"pretrained: {base}", example[1])
+    (folder / "judge.yaml").write_text(f"{told}batch: 8\nepochs: 1\n", "utf-8")
+    assert len(TRAINING) == 4
+    for command in TRAINING:
+        words = shlex.split(command)
+        step = importlib.import_module(words[2])
+        assert steps.command(step.main, words[3:]) == 0, command
+    assert (folder / "my-judge" / "model.safetensors").is_file()
+
+
+PAGE = ROOT / "train_judge" / "README.md"
+
+
+def test_the_page_on_training_names_what_there_is() -> None:
+    page = PAGE.read_text("utf-8")
+    for path in (ROOT / "train_judge").iterdir():
+        if path.suffix == ".py" and not path.name.startswith("__"):
+            assert re.search(rf"^[├└]── {path.name} ", page, re.MULTILINE), path.name
+    for block in re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line)
+            place = next(i for i, word in enumerate(words) if word.startswith("train_judge."))
+            importlib.import_module(words[place]).build_parser().parse_args(words[place + 1 :])
 
 
 def _stage(command: str) -> int:

@@ -1,4 +1,4 @@
-"""Trainings of several processes: the same weights from every launcher, with and without DeepSpeed."""
+"""Trainings of several processes: every launcher, with and without DeepSpeed, gives one result."""
 
 from __future__ import annotations
 

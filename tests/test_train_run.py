@@ -20,6 +20,7 @@ from tiny_judge import examples, make_base, write_config, write_lines
 from pandalm_eval.cli import main as pandalm
 from pandalm_eval.errors import InputError, UsageError
 from train_judge.config import read_config
+from train_judge.steps import command
 from train_judge.train import main, train
 
 
@@ -70,7 +71,7 @@ def test_a_judge_learns_a_rule_and_judges_by_it(base: Path, tmp_path: Path) -> N
         log_every=30,
         save_every=0,
     )
-    assert main(["--config", str(config)]) == 0
+    assert command(main, ["--config", str(config)]) == 0
     (tmp_path / "judged").rename(tmp_path / "before")
     assert accuracy(tmp_path / "out", tmp_path) > 0.9
     log = json.loads((tmp_path / "out" / "log.json").read_text())
@@ -242,7 +243,7 @@ def test_bad_examples_stop_before_work(
     config = write_config(tmp_path, base)
     with (tmp_path / "train.jsonl").open("a") as file:
         file.write(line + "\n")
-    assert main(["--config", str(config)]) == 1
+    assert command(main, ["--config", str(config)]) == 1
     error = capsys.readouterr().err
     assert "train.jsonl" in error
     assert pytest.importorskip("re").search(told, error)
@@ -274,7 +275,7 @@ def test_wrong_configurations_are_told_in_a_line(
     told: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["--config", str(write_config(tmp_path, base, **changes))]) == status
+    assert command(main, ["--config", str(write_config(tmp_path, base, **changes))]) == status
     assert told in capsys.readouterr().err
 
 
@@ -282,7 +283,7 @@ def test_set_takes_keys_and_values(
     base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = write_config(tmp_path, base)
-    assert main(["--config", str(config), "--set", "epochs"]) == 2
+    assert command(main, ["--config", str(config), "--set", "epochs"]) == 2
     assert "--set takes KEY=VALUE, not epochs" in capsys.readouterr().err
 
 

@@ -81,7 +81,7 @@ def read_licences(told: Sequence[str]) -> dict[str, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line and export."""
-    told = _parser().parse_args(arguments)
+    told = build_parser().parse_args(arguments)
     split, licences = Split(told.validation, told.seed), read_licences(told.licence)
     step = Step(
         name="export",
@@ -95,7 +95,8 @@ def main(arguments: Sequence[str]) -> None:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m train_judge.export",
         description="The examples as a trainer reads them, split by prompt, with a data card.",

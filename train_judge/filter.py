@@ -102,7 +102,7 @@ def evaluation_files(told: Sequence[Path], *, none: bool, data_dir: Path | None)
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line and filter."""
-    told = _parser().parse_args(arguments)
+    told = build_parser().parse_args(arguments)
     if not 0 < told.threshold <= 1:
         raise UsageError(f"--threshold {told.threshold}: a number in (0, 1] is needed.")
     if told.bytes_per_token <= 0:
@@ -150,7 +150,8 @@ def main(arguments: Sequence[str]) -> None:
     step.run(work, again=told.again)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m train_judge.filter", description="Leave out what no judge should learn."
     )

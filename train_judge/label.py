@@ -59,7 +59,7 @@ def from_files(files: Sequence[Path], pairs: Path | None, output: TextIO) -> Fun
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line and label."""
-    told = _parser().parse_args(arguments)
+    told = build_parser().parse_args(arguments)
     if (told.files is None) == (told.model is None):
         raise UsageError("name a teacher (--model) or files of labels (--from), one of the two.")
     if told.files is not None:
@@ -110,7 +110,8 @@ def _arguments(text: str) -> object:
         raise UsageError(f"--model_args is no JSON ({error}).") from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m train_judge.label",
         description="Verdicts on pairs, by a teacher or from labels that exist.",

@@ -107,7 +107,7 @@ def write_pairs(
 
 def main(arguments: Sequence[str]) -> None:
     """Parse the command line and draw."""
-    told = _parser().parse_args(arguments)
+    told = build_parser().parse_args(arguments)
     if told.size is not None and told.size < 1:
         raise UsageError(f"--size {told.size}: at least one pair is needed.")
     candidates = read_named(told.responses, told.prompts)
@@ -139,7 +139,8 @@ def read_named(words: Sequence[str], prompts: Path | None) -> list[Candidate]:
     return candidates
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m train_judge.pairs",
         description="Pairs of candidates' responses, for a teacher to judge.",

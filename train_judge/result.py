@@ -73,7 +73,7 @@ def save_result(
     they stand in `adapter/`.
     """
     output = Path(config.output)
-    validation = trainer.evaluate() if held_out is not None else None
+    validation = None if held_out is None else _last_validation(trainer)
     first = trainer.is_world_process_zero()
     if config.lora is None:
         if config.bf16 and not trainer.is_deepspeed_enabled:
@@ -91,6 +91,16 @@ def save_result(
         card = _card(trainer, config, learnt, validation, 0 if held_out is None else len(held_out))
         (output / "README.md").write_text(card, "utf-8")
         write_json(output / FINISHED, {"updates": trainer.state.global_step})
+
+
+def _last_validation(trainer: JudgeTrainer) -> Mapping[str, float]:
+    """Figures after the last update; taken now if they are not there."""
+    last = trainer.state.log_history[::-1]
+    found = next((record for record in last if "eval_accuracy" in record), {"step": -1})
+    if found["step"] == trainer.state.global_step:
+        return found
+    figures: Mapping[str, float] = trainer.evaluate()
+    return figures
 
 
 def _card(

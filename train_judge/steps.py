@@ -168,7 +168,7 @@ def watched(items: Iterable[Item], what: str, total: int | None = None) -> Itera
 
 def command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None = None) -> int:
     """Run a step's `main`; returns the exit code: 0 done, 1 input at fault, 2 usage at fault."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         main(sys.argv[1:] if arguments is None else arguments)
     except PandaLMError as error:

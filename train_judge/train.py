@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 import filelock
 import yaml
 
-from pandalm_eval.errors import InputError, PandaLMError, UsageError
+from pandalm_eval.errors import InputError, UsageError
 from train_judge import launch
 from train_judge.config import Config, read_config
+from train_judge.steps import command
 
 if TYPE_CHECKING:
     from train_judge.learning_data import ExampleTable
@@ -36,8 +37,16 @@ _log = logging.getLogger("train_judge")
 _FREE = ("output", "keep", "save_every", "validate_every", "log_every", "report_to")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; 0 done, 1 the input is at fault, 2 the configuration is."""
+def main(arguments: Sequence[str]) -> None:
+    """Parse the command line and train."""
+    told = build_parser().parse_args(arguments)
+    launch.prepare()
+    _log.setLevel(logging.INFO if launch.is_first() else logging.ERROR)  # one speaks for all
+    train(read_config(told.config, _changes(told.set)))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m train_judge.train",
         description=__doc__,
@@ -49,17 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     # The deepspeed launcher tells the place of the process here, too; the environment has it.
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)
-    told = parser.parse_args(arguments)
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
-    launch.prepare()
-    if not launch.is_first():  # one process speaks for all
-        _log.setLevel(logging.ERROR)
-    try:
-        train(read_config(told.config, _changes(told.set)))
-    except PandaLMError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return parser
 
 
 def _changes(words: Sequence[str]) -> dict[str, Any]:
@@ -189,4 +188,4 @@ def _unwritten(output: Path, error: Exception) -> InputError:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))
