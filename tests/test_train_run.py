@@ -193,6 +193,17 @@ def test_gradient_checkpointing_changes_no_weight(base: Path, tmp_path: Path) ->
     assert same(tmp_path / "plain" / "out", tmp_path / "recomputed" / "out")
 
 
+def test_tensorboard_has_the_course_on_request(base: Path, tmp_path: Path) -> None:
+    train(read_config(write_config(tmp_path, base, epochs=1, report_to=["tensorboard"])))
+    assert list((tmp_path / "out").rglob("events.out.tfevents.*"))
+
+
+def test_both_orders_are_learnt_where_asked_for(base: Path, tmp_path: Path) -> None:
+    train(read_config(write_config(tmp_path, base, epochs=1, swap="both")))
+    log = json.loads((tmp_path / "out" / "log.json").read_text())
+    assert log[-1]["step"] == 12  # 96 pairs, twice, 16 an update
+
+
 def test_a_training_that_diverges_says_so(base: Path, tmp_path: Path) -> None:
     config = write_config(tmp_path, base, optimizer="sgd", learning_rate=1e12, clip=1e12)
     with pytest.raises(InputError, match=r"diverged: .* not finite at update"):
