@@ -45,6 +45,7 @@ def training_arguments(config: Config, updates: int) -> TrainingArguments:
         include_num_input_tokens_seen="non_padding",
         remove_unused_columns=False,
         dataloader_pin_memory=not on_cpu,
+        dataloader_num_workers=0 if on_cpu else 2,  # texts are encoded while an accelerator works
         report_to=list(config.report_to) or "none",
         seed=config.seed,
     )
