@@ -87,6 +87,7 @@ def render(style: PromptStyle, fields: Fields) -> str:
 def target(verdict: Verdict, reason: str, reference: str) -> str:
     """What a judge is trained to write (upstream's output_sequence).
 
+    Reason and reference are neutralised: what imitates structure in them would be learnt as such.
     Of labels that say no more than the verdict, the verdict alone is learnt.
 
     >>> target(Verdict.TIE, "Both are right.", "Paris")
@@ -94,6 +95,7 @@ def target(verdict: Verdict, reason: str, reference: str) -> str:
     >>> target(Verdict.FIRST, "", "")
     '1\\n'
     """
+    reason, reference = neutralise(reason), neutralise(reference)
     if not reason and not reference:
         return f"{TARGETS[verdict]}\n"
     return f"{TARGETS[verdict]}\n\n### Reason: {reason}\n\n### Reference: {reference}\n"

@@ -29,6 +29,7 @@ def small_model() -> LlamaForCausalLM:
 
 def test_rows_are_padded_on_the_left() -> None:
     batch = collate(BATCH, pad=0)
+    assert batch["shortened"] == 0
     assert batch["input_ids"].tolist() == [[5, 6, 7, 1, 2], [0, 8, 3, 4, 2]]
     assert batch["attention_mask"].tolist() == [[1] * 5, [0, 1, 1, 1, 1]]
     assert batch["position_ids"].tolist() == [[0, 1, 2, 3, 4], [0, 0, 1, 2, 3]]

@@ -47,10 +47,16 @@ def test_changes_replace_the_files_keys(tmp_path: Path) -> None:
         (MINIMUM + "learning_rate: fast\n", "learning_rate is 'fast'"),
         (MINIMUM + "swap: sometimes\n", "one of none, random, both is needed"),
         (MINIMUM + "lora: 8\n", "keys and values are needed"),
-        (MINIMUM + "train: null\n", "train is None: a value is needed"),
+        (MINIMUM + "epochs: null\n", "epochs is None: a value is needed"),
         (MINIMUM + "warmup: 1\n", "warmup is 1.0; a share in [0, 1)"),
         (MINIMUM + "batch: 10\nmicro_batch: 4\n", "micro_batch is 4; a divisor of batch (10)"),
         (MINIMUM + "keep: 1\n", "keep is 1; 0, or at least 2"),
+        (MINIMUM + "lora: {rank: 0}\n", "rank is 0; at least 1"),
+        (MINIMUM + "lora: {modules: []}\n", "modules is (); at least one name"),
+        (MINIMUM + "learning_rate: .inf\n", "learning_rate is inf; above 0"),
+        (MINIMUM + "weight_decay: false\n", "weight_decay is False: float is needed"),
+        (MINIMUM + "seed: -1\n", "seed is -1; 0 or more"),
+        ("pretrained: b\ntrain: t\noutput: ''\n", "output is ''; the name of a folder"),
         (MINIMUM + "epochs: 0\nclip: 0\n", "epochs is 0; at least 1; clip is 0.0; above 0"),
     ],
 )
@@ -68,7 +74,7 @@ def test_all_problems_come_in_one_message(tmp_path: Path) -> None:
         assert told in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "\x00"])
+@pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "\x00", "seed: 1\nseed: 2\n"])
 def test_a_file_without_keys_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match=r"c\.yaml"):
         read(tmp_path, text)

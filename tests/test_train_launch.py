@@ -58,7 +58,8 @@ def run(launcher: str, folder: Path, base: Path, processes: int) -> str:
 
 def losses(folder: Path) -> list[float]:
     log = json.loads((folder / "out" / "log.json").read_text())
-    return [record[key] for record in log for key in ("loss", "eval_loss") if key in record]
+    keys = ("loss", "eval_loss", "eval_accuracy", "eval_consistency")
+    return [record[key] for record in log for key in keys if key in record]
 
 
 @pytest.fixture(scope="module")

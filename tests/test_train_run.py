@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -257,7 +258,7 @@ def test_bad_examples_stop_before_work(
     assert command(main, ["--config", str(config)]) == 1
     error = capsys.readouterr().err
     assert "train.jsonl" in error
-    assert pytest.importorskip("re").search(told, error)
+    assert re.search(told, error)
     assert not list((tmp_path / "out").glob("checkpoint-*"))
 
 
@@ -268,11 +269,84 @@ def test_prompts_of_validation_are_not_learnt(base: Path, tmp_path: Path) -> Non
         train(read_config(config))
 
 
+def test_nothing_of_the_user_is_written_over(base: Path, tmp_path: Path) -> None:
+    """Neither checkpoints of another program, nor the base model, nor the data card."""
+    foreign = tmp_path / "out" / "checkpoint-500" / "model.safetensors"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"theirs")
+    config = write_config(tmp_path, base)
+    with pytest.raises(UsageError, match="checkpoint-500 of another program"):
+        train(read_config(config))
+    assert foreign.read_bytes() == b"theirs"
+    for place, told in ((base, "the base model"), (tmp_path, "the examples")):
+        with pytest.raises(UsageError, match=told):
+            train(read_config(config, {"output": str(place)}))
+
+
+def test_weights_that_are_no_numbers_are_no_result(base: Path, tmp_path: Path) -> None:
+    """Also where the loss is logged too rarely to show it."""
+    config = write_config(
+        tmp_path, base, optimizer="sgd", learning_rate=1e30, clip=1e30, log_every=1000, save_every=0
+    )
+    with pytest.raises(InputError, match="the training diverged"):
+        train(read_config(config))
+    assert not list((tmp_path / "out").rglob("whole.json"))
+    assert not (tmp_path / "out" / "finished.json").exists()
+
+
+def test_adapters_resume_and_hang_on_the_seed(base: Path, tmp_path: Path) -> None:
+    lora = {"rank": 4, "modules": "all-linear", "dropout": 0.2}
+    found = {}
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        (tmp_path / name).mkdir()
+        config = write_config(
+            tmp_path / name, base, lora=lora, seed=seed, gradient_checkpointing=True
+        )
+        train(read_config(config))
+        if name == "b":  # as if it had been killed after its first checkpoint but one
+            output = tmp_path / name / "out"
+            (output / "finished.json").unlink()
+            (output / "model.safetensors").unlink()
+            (output / "checkpoint-12" / "whole.json").unlink()
+            train(read_config(config))
+        found[name] = load_file(tmp_path / name / "out" / "adapter" / "adapter_model.safetensors")
+    assert all(torch.equal(found["a"][key], found["b"][key]) for key in found["a"])
+    assert not all(torch.equal(found["a"][key], found["c"][key]) for key in found["a"])
+
+
+def test_the_result_holds_no_text_of_the_data(base: Path, tmp_path: Path) -> None:
+    train(read_config(write_config(tmp_path, base, epochs=1)))
+    kept = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "data" not in kept
+    assert "training_args.bin" not in kept
+    assert str(tmp_path) not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_shortened_prompts_are_counted(base: Path, tmp_path: Path) -> None:
+    rows = examples(32, seed=1)
+    for row in rows[:8]:
+        row["response1"] *= 40
+    long = write_lines(tmp_path / "long.jsonl", rows)
+    config = write_config(tmp_path, base, train=str(long), epochs=1, max_length=128)
+    train(read_config(config))
+    assert "shortened: 0.2500" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_prompt_without_room_for_its_texts_is_refused(base: Path, tmp_path: Path) -> None:
+    rows = examples(32, seed=1)
+    rows[5] |= {"reason": "word " * 60, "reference": "word " * 60}
+    long = write_lines(tmp_path / "long.jsonl", rows)
+    config = write_config(tmp_path, base, train=str(long), max_length=380)
+    with pytest.raises(InputError, match=r"long\.jsonl: record 5: the target has"):
+        train(read_config(config))
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "told"),
     [
+        ({"report_to": ["nonsense"]}, 2, "report_to is nonsense: unknown"),
         ({"batch": 200, "micro_batch": 8}, 2, "there are 96 examples"),
-        ({"train": "no.jsonl"}, 1, "no.jsonl: no such file of examples"),
+        ({"train": "no.jsonl"}, 1, "no.jsonl: no such file"),
         ({"pretrained": "/no/such/model"}, 1, "no such folder"),
         ({"deepspeed": "zero9"}, 2, "neither one of zero2, zero3 nor a file"),
         ({"lora": {"modules": ["nonsense"]}}, 2, "lora.modules is"),
@@ -296,6 +370,12 @@ def test_set_takes_keys_and_values(
     config = write_config(tmp_path, base)
     assert command(main, ["--config", str(config), "--set", "epochs"]) == 2
     assert "--set takes KEY=VALUE, not epochs" in capsys.readouterr().err
+    assert command(main, ["--config", str(config), "--set", "epochs=["]) == 2
+    words = ["--config", str(config), "--set", "epochs=0", "--set", "clip=0"]
+    assert command(main, words) == 2
+    told = capsys.readouterr().err
+    assert "epochs is 0" in told
+    assert "clip is 0" in told
 
 
 def test_processes_must_share_a_batch_evenly(

@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 
 from transformers import TrainingArguments
+from transformers.integrations import get_available_reporting_integrations
 
+from pandalm_eval.errors import UsageError
 from train_judge import launch
-from train_judge.config import Config, Optimizer
+from train_judge.config import Config, Optimizer, Schedule
 
+_SCHEDULES = {
+    Schedule.COSINE: "cosine",
+    Schedule.LINEAR: "linear",
+    Schedule.CONSTANT: "constant_with_warmup",
+}
 _OPTIMIZERS = {Optimizer.ADAMW: "adamw_torch", Optimizer.SGD: "sgd"}
 
 
@@ -17,6 +24,10 @@ def training_arguments(config: Config, updates: int) -> TrainingArguments:
 
     Making them starts the process group, and with ZeRO-3 decides how weights are loaded.
     """
+    if unknown := set(config.report_to) - set(get_available_reporting_integrations()):
+        raise UsageError(
+            f"report_to is {', '.join(sorted(unknown))}: unknown, or its package is not installed."
+        )
     on_cpu = launch.on_cpu()
     epoch = updates // config.epochs
     arguments = TrainingArguments(
@@ -27,7 +38,7 @@ def training_arguments(config: Config, updates: int) -> TrainingArguments:
         gradient_accumulation_steps=launch.accumulation(config),
         optim=_OPTIMIZERS[config.optimizer],
         learning_rate=config.learning_rate,
-        lr_scheduler_type=str(config.schedule),
+        lr_scheduler_type=_SCHEDULES[config.schedule],
         warmup_steps=math.ceil(config.warmup * updates),
         weight_decay=config.weight_decay,
         max_grad_norm=config.clip,
@@ -35,6 +46,7 @@ def training_arguments(config: Config, updates: int) -> TrainingArguments:
         deepspeed=launch.deepspeed_file(config.deepspeed),
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and launch.processes() > 1 else None,
+        ddp_find_unused_parameters=False,
         save_strategy="steps",
         save_steps=config.save_every or epoch,
         save_total_limit=config.keep or None,
@@ -49,5 +61,7 @@ def training_arguments(config: Config, updates: int) -> TrainingArguments:
         report_to=list(config.report_to) or "none",
         seed=config.seed,
     )
+    if launch.processes() == 1:
+        arguments._n_gpu = 1  # more would make an update of more examples than `batch`
     launch.join(arguments.device, config.deepspeed)
     return arguments

@@ -38,13 +38,17 @@ def load_model(config: Config) -> Any:
         device=torch.device("cpu"), quiet=not launch.is_first()
     )
     model.config.use_cache = False
-    if config.gguf_file:  # its weights are unpacked: it is no quantised model any more
-        model.hf_quantizer, model.is_quantized = None, False
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
+    _unpack(model)
     if config.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return model if config.lora is None else _with_adapters(model, config)
+
+
+def _unpack(model: Any) -> None:
+    """Weights of a GGUF file are unpacked on load: it is no quantised model any more."""
+    model.hf_quantizer, model.is_quantized = None, False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
 
 
 def _with_adapters(model: Any, config: Config) -> Any:
@@ -73,4 +77,6 @@ def _with_adapters(model: Any, config: Config) -> Any:
 def merged(config: Config, adapter: str) -> Any:
     """The base model with an adapter's changes in its own weights."""
     checkpoint = replace(base_checkpoint(config), peft=adapter)
-    return checkpoint.load_model(device=torch.device("cpu"), quiet=True).merge_and_unload()
+    model = checkpoint.load_model(device=torch.device("cpu"), quiet=True).merge_and_unload()
+    _unpack(model)
+    return model

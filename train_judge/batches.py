@@ -21,6 +21,7 @@ def collate(batch: Sequence[Encoded], pad: int) -> dict[str, Any]:
         `input_ids`, `attention_mask`, `position_ids`, `labels`, all [rows, longest]; labels are
         IGNORED outside of targets; and `logits_to_keep`: the columns whose logits the loss needs.
         No other are computed, which saves the large product with the vocabulary for all prompts.
+        `shortened` counts the examples whose prompt lost something; it is no input of a model.
     """
     longest = max(len(one.prompt) + len(one.target) for one in batch)
     ids, mask, labels = [], [], []
@@ -37,6 +38,7 @@ def collate(batch: Sequence[Encoded], pad: int) -> dict[str, Any]:
         "position_ids": (attention.cumsum(1) - 1).clamp(min=0),
         "labels": torch.tensor(labels),
         "logits_to_keep": max(len(one.target) for one in batch) + 1,
+        "shortened": sum(one.shortened for one in batch),
     }
 
 

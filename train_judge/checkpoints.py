@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from pandalm_eval.errors import UsageError
+from pandalm_eval.errors import InputError, UsageError, listing
+from train_judge.steps import written
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +45,10 @@ def claim(output: Path, training: Mapping[str, Any]) -> None:
                 "same configuration to resume it."
             )
         return
-    output.mkdir(parents=True, exist_ok=True)
+    if foreign := [place.name for place in output.glob("checkpoint-*")]:
+        raise UsageError(
+            f"{output}: holds {listing(foreign)} of another program. Name another output."
+        )
     write_json(path, told)
 
 
@@ -51,6 +56,8 @@ def newest(output: Path) -> Path | None:
     """The newest whole checkpoint; those that were cut off are deleted, and said so."""
     found = []
     for folder in output.glob("checkpoint-*"):
+        if not (folder.is_dir() and folder.name.removeprefix("checkpoint-").isdecimal()):
+            continue
         if (folder / _WHOLE).exists():
             found.append(folder)
         else:
@@ -67,20 +74,50 @@ class MarkWhole(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
+        model: Any = None,
         **_: Any,
     ) -> None:
-        """Called after a save, on every process."""
+        """Called after a save, on every process.
+
+        Raises:
+            InputError: weights that are no numbers: they are not gone on from.
+        """
+        require_finite(model)
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # each process writes a part
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             os.sync()
             write_json(folder / _WHOLE, {"step": state.global_step})
 
 
+class ObeyArguments(TrainerCallback):
+    """Lets a resumed training save, validate and log as it is configured now."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Called once a checkpoint, which has them as they were, is loaded."""
+        for name in ("save_steps", "eval_steps", "logging_steps"):
+            setattr(state, name, getattr(args, name))
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """The last update is logged, too."""
+        control.should_log |= state.global_step == state.max_steps
+
+
+def require_finite(model: Any) -> None:
+    """Raise an InputError where a weight is infinite or no number."""
+    if not all(torch.isfinite(weight).all() for weight in model.parameters()):
+        raise InputError(
+            "the training diverged: weights are infinite or no numbers. Take a lower "
+            "learning_rate, or more warmup."
+        )
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write in one step: what stands there is the old or the new content, whole."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
+    with written(path) as file:
         json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import yaml
 
 from pandalm_eval.errors import InputError, UsageError
+from train_judge.examples import Example
 
 
 class Swap(StrEnum):
@@ -35,6 +37,10 @@ class Learns(StrEnum):
     """Verdict, reason and reference, where there are any."""
     VERDICT = "verdict"
     """The verdict alone."""
+
+    def of(self, example: Example) -> Example:
+        """What is learnt of an example."""
+        return example if self is Learns.ALL else replace(example, reason="", reference="")
 
 
 class Schedule(StrEnum):
@@ -63,6 +69,24 @@ class Lora:
     alpha: int = 16
     dropout: float = 0.05
     modules: tuple[str, ...] | str = ("q_proj", "v_proj")
+
+    def __post_init__(self) -> None:
+        _require(
+            self,
+            ("rank", "at least 1", self.rank >= 1),
+            ("alpha", "at least 1", self.alpha >= 1),
+            ("dropout", "a share in [0, 1)", 0 <= self.dropout < 1),
+            ("modules", "at least one name", bool(self.modules)),
+        )
+
+
+def _require(told: object, *rules: tuple[str, str, bool]) -> None:
+    """Raise a UsageError that names every key which breaks its rule."""
+    problems = [
+        f"{name} is {getattr(told, name)!r}; {wanted}" for name, wanted, holds in rules if not holds
+    ]
+    if problems:
+        raise UsageError("; ".join(problems) + ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,34 +148,43 @@ class Config:
     seed: int = 2023
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} is {getattr(self, name)}; {wanted}"
-            for name, wanted, right in (
-                ("max_length", "at least 16 tokens", self.max_length >= 16),
-                ("epochs", "at least 1", self.epochs >= 1),
-                ("batch", "at least 1", self.batch >= 1),
-                (
-                    "micro_batch",
-                    f"a divisor of batch ({self.batch})",
-                    self.micro_batch >= 1 and self.batch % self.micro_batch == 0,
-                ),
-                ("learning_rate", "above 0", self.learning_rate > 0),
-                ("warmup", "a share in [0, 1)", 0 <= self.warmup < 1),
-                ("weight_decay", "0 or more", self.weight_decay >= 0),
-                ("clip", "above 0", self.clip > 0),
-                ("save_every", "0 or more", self.save_every >= 0),
-                ("validate_every", "0 or more", self.validate_every >= 0),
-                ("log_every", "at least 1", self.log_every >= 1),
-                (
-                    "keep",
-                    "0, or at least 2: the newest may be cut off",
-                    self.keep == 0 or self.keep >= 2,
-                ),
+        _require(
+            self,
+            ("output", "the name of a folder", bool(self.output.strip())),
+            ("max_length", "at least 16 tokens", self.max_length >= 16),
+            ("epochs", "at least 1", self.epochs >= 1),
+            ("batch", "at least 1", self.batch >= 1),
+            (
+                "micro_batch",
+                f"a divisor of batch ({self.batch})",
+                self.micro_batch >= 1 and self.batch % self.micro_batch == 0,
+            ),
+            ("learning_rate", "above 0", 0 < self.learning_rate < math.inf),
+            ("warmup", "a share in [0, 1)", 0 <= self.warmup < 1),
+            ("weight_decay", "0 or more", 0 <= self.weight_decay < math.inf),
+            ("clip", "above 0", self.clip > 0),
+            ("save_every", "0 or more", self.save_every >= 0),
+            ("validate_every", "0 or more", self.validate_every >= 0),
+            ("log_every", "at least 1", self.log_every >= 1),
+            (
+                "keep",
+                "0, or at least 2: the newest may be cut off",
+                self.keep == 0 or self.keep >= 2,
+            ),
+            ("seed", "0 or more", self.seed >= 0),
+        )
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """Refuses a key that stands there twice: YAML itself would keep the last, without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if doubled := {key for key in keys if keys.count(key) > 1}:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{', '.join(sorted(doubled))} stands there twice", node.start_mark
             )
-            if not right
-        ]
-        if problems:
-            raise UsageError("; ".join(problems) + ".")
+        return super().construct_mapping(node, deep)
 
 
 _Read = TypeVar("_Read")
@@ -167,7 +200,7 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Config:
         UsageError: unknown keys and wrong values, all in one message.
     """
     try:
-        told = yaml.safe_load(path.read_text("utf-8"))
+        told = yaml.load(path.read_text("utf-8"), _OnceLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}).") from None
     except yaml.YAMLError as error:
@@ -225,7 +258,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             return option(value)
         if typing.get_origin(option) is tuple and isinstance(value, list | tuple):
             return tuple(map(str, value))
-        if option is float and isinstance(value, int | float | str) and value is not True:
+        if option is float and isinstance(value, int | float | str) and not isinstance(value, bool):
             return float(value)  # YAML reads 2e-5 as a text
         if option is bool and isinstance(value, bool):
             return value

@@ -19,6 +19,7 @@ _PANELS = (
         (("eval_accuracy", "accuracy"), ("eval_consistency", "position consistency")),
     ),
     ("tokens per second", (("tokens_per_second", "training"),)),
+    ("mfu (share of the matrix-product rate)", (("mfu", "training"),)),
 )
 
 
@@ -48,7 +49,8 @@ class StopWhenDiverged(TrainerCallback):
         **_: Any,
     ) -> None:
         """Raise an InputError at the first loss or gradient that is not finite."""
-        told = {key: (logs or {}).get(key, 0.0) for key in ("loss", "grad_norm")}
+        keys = ("loss", "grad_norm", "train_loss", "eval_loss")
+        told = {key: (logs or {}).get(key, 0.0) for key in keys}
         if wrong := [key for key, value in told.items() if not math.isfinite(value)]:
             raise InputError(
                 f"the training diverged: {' and '.join(wrong)} not finite at update "
@@ -64,7 +66,7 @@ def plot_course(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 7.2), layout="constrained")
+    figure = Figure(figsize=(6.4, 9.6), layout="constrained")
     panels = figure.subplots(len(_PANELS), sharex=True)
     for axes, (label, lines) in zip(panels, _PANELS, strict=True):
         for (key, name), style in zip(lines, ("-", "--"), strict=False):

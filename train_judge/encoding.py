@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pandalm_eval.errors import InputError
@@ -43,8 +43,13 @@ class ExampleEncoder:
     def __init__(self, tokenizer: Any, max_length: int, learns: Learns) -> None:
         self._tokenizer = tokenizer
         self._encoder = Encoder(tokenizer)
-        self._max_length = max_length
-        self._learns = learns
+        self.max_length = max_length
+        self.learns = learns
+        if tokenizer.eos_token_id is None:
+            raise InputError(
+                f"the tokenizer {tokenizer.name_or_path} has no end-of-sequence token, so that a "
+                "judge could not learn to stop. Name one in its tokenizer_config.json."
+            )
         bare = self._count(_prompt(Fields("", "-", "", ""))) + len(self._ids(target(*_SHORTEST)))
         # No tokenizer makes more tokens than bytes; 8 for how texts join what stands around them.
         self.surely_fits = max_length - bare - 8
@@ -54,10 +59,9 @@ class ExampleEncoder:
         """Token ids of prompt and target.
 
         Raises:
-            InputError: target and template alone are longer than `max_length`.
+            InputError: beside the target and the template nothing of a text has room.
         """
-        if self._learns is Learns.VERDICT:
-            example = replace(example, reason="", reference="")
+        example = self.learns.of(example)
         verdict = TARGETS[example.verdict]
         rest = target(example.verdict, example.reason, example.reference).removeprefix(verdict)
         fields = Fields.clean(
@@ -65,7 +69,7 @@ class ExampleEncoder:
         )
         # The target's ids can only be had after a prompt, and the prompt's room after the target's
         # length: so first alone, which is what it is for every tokenizer but for a token or two.
-        room = self._max_length - len(self._ids(verdict + rest)) - 2
+        room = self.max_length - len(self._ids(verdict + rest)) - 2
         budget = Budget(max(room, 1), self._count)
         fitted, shortened = fit(fields, _prompt, budget)
         text = _prompt(fitted)
@@ -73,10 +77,15 @@ class ExampleEncoder:
         # In two steps, so that the verdict's tokens are those that judging scores.
         begun = self._encoder.continuation(text, prompt, verdict)
         ids = [*begun, *self._after(verdict, rest), self._tokenizer.eos_token_id]
-        if len(prompt) + len(ids) > self._max_length:
+        emptied = [
+            name
+            for name in ("instruction", "response1", "response2")
+            if getattr(fields, name) and not getattr(fitted, name)
+        ]
+        if emptied or len(prompt) + len(ids) > self.max_length:
             raise InputError(
                 f"the target has {len(ids)} tokens and leaves no room for the prompt within "
-                f"max_length={self._max_length}. Filter such examples out (train_judge.filter "
+                f"max_length={self.max_length}. Filter such examples out (train_judge.filter "
                 "--max_target_tokens), or raise max_length."
             )
         return Encoded(prompt, ids, shortened)

@@ -48,25 +48,34 @@ class Example:
         )
 
 
-_NAMED = re.compile(r"\b((?:response|answer|output)s?\s+)([12])\b", re.IGNORECASE)
-_BOTH = re.compile(r"\b(responses|answers|outputs)\s+1\s+and\s+2\b", re.IGNORECASE)
+# "Response 1", "answers 2 and 1", "response #2", "Response (1)".
+_NUMBERED = re.compile(
+    r"\b(?:response|answer|output|option)s?\s*[#(\[]?\s*[12]\b(?:\s*(?:,|&|/|and|or)\s*[12]\b)*",
+    re.IGNORECASE,
+)
+# "The first response", "the second one"; and "the second" where a name ends or a verb follows.
+_ORDINAL = re.compile(
+    r"\b(first|second)(?=\s+(?:response|answer|output|option|one)\b)"
+    r"|(?<=\bthe )(first|second)"
+    r"(?=\s*(?:[.,;:!?)]|$)|\s+(?:is|was|has|had|does|did|gives|gave|only|than|and the|or the)\b)",
+    re.IGNORECASE,
+)
+_LETTERED = re.compile(r"\b((?i:response|answer|output|option)s?\s+)(A|B|[Oo]ne|[Tt]wo)\b")
+_OTHER = {"1": "2", "first": "second", "First": "Second", "A": "B", "one": "two", "One": "Two"}
+_OTHER |= {other: one for one, other in _OTHER.items()}
 
 
 def swap_names(reason: str) -> str:
-    """A reason told for the exchanged responses.
+    """A reason told for the exchanged responses: numbers, ordinals and letters that name them.
 
-    >>> swap_names("Response 1 names it, response 2 does not; responses 1 and 2 are short.")
-    'Response 2 names it, response 1 does not; responses 1 and 2 are short.'
+    "The former" and "the latter" stay: they name what the sentence said before.
+
+    >>> swap_names("Response 1 names it, the second one does not; responses 1 and 2 are short.")
+    'Response 2 names it, the first one does not; responses 2 and 1 are short.'
     """
-    parts, end = [], 0
-    for both in _BOTH.finditer(reason):  # said of both, it holds as it stands
-        parts += [_exchange(reason[end : both.start()]), both[0]]
-        end = both.end()
-    return "".join([*parts, _exchange(reason[end:])])
-
-
-def _exchange(text: str) -> str:
-    return _NAMED.sub(lambda name: name[1] + {"1": "2", "2": "1"}[name[2]], text)
+    swapped = _NUMBERED.sub(lambda told: re.sub("[12]", lambda n: _OTHER[n[0]], told[0]), reason)
+    swapped = _ORDINAL.sub(lambda told: _OTHER.get(told[0], told[0]), swapped)
+    return _LETTERED.sub(lambda told: told[1] + _OTHER[told[2]], swapped)
 
 
 _TEXTS = ("instruction", "response1", "response2")

@@ -67,6 +67,8 @@ def export(path: Path, split: Split, outputs: Sequence[TextIO], licences: dict[s
     if not parts[TRAIN].examples:
         told = "\n".join(one.table() for one in [*before, funnel])
         raise InputError(f"{path}: no example is left to train on.\n{told}")
+    if limit > 0 and not parts[VALIDATION].examples:
+        funnel.notes["too few prompts"] = "none fell to the share of --validation; name a number"
     outputs[2].write(data_card(parts, [*before, funnel], licences))
     return funnel
 
@@ -114,6 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         *("--licence",),
         nargs="+",
+        action="extend",
         default=[],
         metavar="SOURCE=NAME",
         help="licences for the data card, by the source of the labels",

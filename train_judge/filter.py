@@ -160,6 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         *("--evaluation",),
         nargs="+",
+        action="extend",
         type=Path,
         default=[],
         metavar="FILE",

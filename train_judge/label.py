@@ -122,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
         *("--from",),
         dest="files",
         nargs="+",
+        action="extend",
         type=Path,
         metavar="FILE",
         help="labels that exist: AlpacaEval annotations; JSON, JSONL or CSV of {instruction, "

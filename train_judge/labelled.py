@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pandalm_eval.errors import InputError
-from pandalm_eval.pairs import Pair, id_field, prompt_hash, text_fields
+from pandalm_eval.pairs import Pair, clean_text, id_field, prompt_hash, text_fields
 from pandalm_eval.records import json_type, stream_records
 from pandalm_eval.verdicts import Verdict
 
@@ -102,9 +102,7 @@ def _answers(path: Path, number: int, told: object) -> tuple[Answer, ...]:
             Answer(
                 order=Order(one["order"]),
                 verdict=Verdict(one["verdict"]),
-                reason=str(one["reason"]),
-                reference=str(one["reference"]),
-                source=str(one["source"]),
+                **_told(one, "reason", "reference", "source"),
                 text=one.get("text"),
             )
             for one in told
@@ -117,3 +115,10 @@ def _answers(path: Path, number: int, told: object) -> tuple[Answer, ...]:
     if len({answer.order for answer in answers}) < len(answers):
         raise InputError(f"{path}: record {number} has two answers of one order.")
     return answers
+
+
+def _told(answer: dict[str, Any], *names: str) -> dict[str, str]:
+    """Fields of an answer; a TypeError where one is no text."""
+    if wrong := [name for name in names if not isinstance(answer[name], str)]:
+        raise TypeError(f"{', '.join(wrong)}: no text")
+    return {name: clean_text(answer[name]) for name in names}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +12,17 @@ import numpy as np
 
 from pandalm_eval.errors import InputError
 from pandalm_eval.verdicts import LABELS, Verdict
+from train_judge.config import Learns
 from train_judge.encoding import Encoded, ExampleEncoder
 from train_judge.examples import Example, stream_examples
+from train_judge.steps import checksum
 
+_CHARACTERS = 5  # of a token, at most: what is cut off does not count as length
 _TEXTS = ("instruction", "input", "response1", "response2", "reason", "reference")
 
 
 class ExampleTable:
-    """The examples of a file, memory-mapped: any number of them takes the same memory.
+    """The examples of a file, memory-mapped: some bytes of memory for each, whatever its length.
 
     Attributes:
         path: JSONL of examples; every record is read and checked when the table is made.
@@ -32,15 +34,17 @@ class ExampleTable:
     """
 
     def __init__(self, path: Path, cache: Path, encode: ExampleEncoder) -> None:
-        if not path.is_file():
-            raise InputError(f"{path}: no such file of examples. train_judge.export writes one.")
         self.path = path
-        with path.open("rb") as file:
-            self.digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self.digest = checksum(path)
         try:
             self._rows = datasets.Dataset.from_generator(
                 _rows,
-                gen_kwargs={"path": str(path), "digest": self.digest},
+                gen_kwargs={
+                    "path": str(path),
+                    "digest": self.digest,
+                    "learns": str(encode.learns),
+                    "longest": encode.max_length,
+                },
                 cache_dir=str(cache),
                 features=_FEATURES,
             )
@@ -89,14 +93,14 @@ _FEATURES = datasets.Features(
 )
 
 
-def _rows(path: str, digest: str) -> Iterator[dict[str, Any]]:
-    for example in stream_examples(Path(path)):
+def _rows(path: str, digest: str, learns: str, longest: int) -> Iterator[dict[str, Any]]:
+    for example in map(Learns(learns).of, stream_examples(Path(path))):
         texts = {name: getattr(example, name) for name in _TEXTS}
         yield {
             **texts,
             "verdict": str(example.verdict),
             "prompt_id": example.prompt_id,
-            "length": sum(map(len, texts.values())),
+            "length": min(sum(map(len, texts.values())), _CHARACTERS * longest),
             "target_bytes": len(example.reason.encode()) + len(example.reference.encode()),
         }
 
@@ -113,8 +117,12 @@ class LearningData:
         return len(self._places)
 
     def __getitem__(self, number: int) -> Encoded:
-        example = self._table[self._places[number]]
-        return self._encode(example.swapped() if self._swaps[number] else example)
+        place = self._places[number]
+        example = self._table[place]
+        try:
+            return self._encode(example.swapped() if self._swaps[number] else example)
+        except InputError as error:
+            raise InputError(f"{self._table.path}: record {place}: {error}") from None
 
 
 def both_orders(table: ExampleTable, encode: ExampleEncoder) -> LearningData:

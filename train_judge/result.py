@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from transformers.integrations import unset_hf_deepspeed_config
 
 from pandalm_eval import __version__
 from train_judge.base_model import merged
-from train_judge.checkpoints import write_json
+from train_judge.checkpoints import require_finite, write_json
 from train_judge.config import Config, Learns
 from train_judge.course import plot_course
 from train_judge.learning_data import ExampleTable
@@ -49,7 +50,8 @@ of the base model.
 ```yaml
 {config}```
 
-{updates} updates in {processes} processes, {tokens} tokens. Software: {software}.
+{updates} updates in {processes} processes, {tokens} tokens. Share of examples whose prompt was
+shortened: {shortened:.4f}. Software: {software}.
 
 {validation}
 
@@ -73,6 +75,7 @@ def save_result(
     they stand in `adapter/`.
     """
     output = Path(config.output)
+    require_finite(trainer.model)
     validation = None if held_out is None else _last_validation(trainer)
     first = trainer.is_world_process_zero()
     if config.lora is None:
@@ -86,6 +89,9 @@ def save_result(
             unset_hf_deepspeed_config()  # else the weights would be split again
             merged(config, str(output / "adapter")).save_pretrained(output)
     if first:
+        for folder in (output, output / "adapter"):
+            (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, of no use here
+        shutil.rmtree(output / "data", ignore_errors=True)  # the result is for others, too
         tokenizer.save_pretrained(output)
         plot_course(trainer.state.log_history, output / "course.svg")
         card = _card(trainer, config, learnt, validation, 0 if held_out is None else len(held_out))
@@ -110,8 +116,14 @@ def _card(
     validation: Mapping[str, float] | None,
     pairs: int,
 ) -> str:
+    told = json.loads(json.dumps(asdict(config)))
+    for key in ("train", "validation", "output"):  # where they stood here is nobody's business
+        told[key] = told[key] and Path(told[key]).name
+    if Path(config.pretrained).exists():
+        told["pretrained"] = Path(config.pretrained).name
+    base = told["pretrained"]
     header: dict[str, Any] = {
-        "base_model": config.pretrained,
+        "base_model": base,
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["pairwise-judge", "pandalm"],
@@ -122,23 +134,32 @@ def _card(
         header=yaml.safe_dump(header, sort_keys=False),
         name=Path(config.output).name,
         more=", why, and a reference response" if more else "",
-        base=config.pretrained,
+        base=base,
+        shortened=_shortened(trainer.state.log_history),
         version=__version__,
         examples=len(learnt),
         prompts=len(learnt.prompts),
         digest=learnt.digest,
         **learnt.shares,
-        config=yaml.safe_dump(json.loads(json.dumps(asdict(config))), sort_keys=False),
+        config=yaml.safe_dump(told, sort_keys=False),
         updates=trainer.state.global_step,
         processes=trainer.args.world_size,
         tokens=trainer.state.num_input_tokens_seen,
-        software=", ".join(f"{name} {told}" for name in packages if (told := _version(name))),
+        software=", ".join(f"{name} {version}" for name in packages if (version := _version(name))),
         validation="There was no validation set."
         if validation is None
         else f"On {pairs} validation pairs of other prompts, judged in both orders: accuracy of "
         f"the mean probabilities {validation['eval_accuracy']:.4f}, position consistency "
-        f"{validation['eval_consistency']:.4f}, loss {validation['eval_loss']:.4f}.",
+        f"{validation['eval_consistency']:.4f}, loss {validation['eval_loss']:.4f}. These are "
+        "of the weights as trained, before they were rounded and merged, and by the first token of "
+        "a verdict: a run of the harness is what to cite.",
     )
+
+
+def _shortened(history: Sequence[Mapping[str, float]]) -> float:
+    """Share of the examples, over all log records of equal weight."""
+    shares = [record["shortened"] for record in history if "shortened" in record]
+    return sum(shares) / max(len(shares), 1)
 
 
 def _version(package: str) -> str | None:

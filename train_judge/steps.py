@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from pandalm_eval import __version__
 from pandalm_eval.errors import InputError, PandaLMError, UsageError
+from pandalm_eval.pairs import clean_text
 from pandalm_eval.records import read_object
 from train_judge.funnel import Funnel, earlier, funnel_file
 
@@ -79,7 +80,7 @@ class Step:
             "step": self.name,
             "version": __version__,
             "settings": dict(self.settings),
-            "inputs": [_checksum(path) for path in self.inputs],
+            "inputs": [checksum(path) for path in self.inputs],
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
@@ -111,7 +112,8 @@ def _is_finished(funnel: Funnel) -> bool:
     return not funnel.notes.get("unfinished")
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """SHA-256 of a file; an InputError where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -156,7 +158,7 @@ def written(path: Path) -> Iterator[TextIO]:
 
 def write_record(file: TextIO, record: Mapping[str, Any]) -> None:
     """One line of JSONL."""
-    file.write(json.dumps(record, ensure_ascii=False))
+    file.write(clean_text(json.dumps(record, ensure_ascii=False)))
     file.write("\n")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import errno
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ import yaml
 from pandalm_eval.errors import InputError, UsageError
 from train_judge import launch
 from train_judge.config import Config, read_config
-from train_judge.steps import command
+from train_judge.steps import checksum, command
 
 if TYPE_CHECKING:
     from train_judge.learning_data import ExampleTable
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("train_judge")
 
 # What the weights do not hang on, so that a training may be resumed with others.
-_FREE = ("output", "keep", "save_every", "validate_every", "log_every", "report_to")
+_FREE = ("output", "keep", "save_every", "log_every", "report_to")
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -54,7 +56,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", required=True, type=Path, help="YAML file of keys and values")
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="keys that replace the file's"
+        *("--set",),
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="keys that replace the file's",
     )
     # The deepspeed launcher tells the place of the process here, too; the environment has it.
     parser.add_argument("--local_rank", help=argparse.SUPPRESS)
@@ -64,7 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
 def _changes(words: Sequence[str]) -> dict[str, Any]:
     if wrong := [word for word in words if "=" not in word]:
         raise UsageError(f"--set takes KEY=VALUE, not {', '.join(wrong)}.")
-    return {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in words)}
+    try:
+        return {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in words)}
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set: {' '.join(str(error).split())}.") from None
 
 
 def train(config: Config) -> None:
@@ -77,11 +87,16 @@ def train(config: Config) -> None:
     from safetensors import SafetensorError
 
     output = Path(config.output)
+    _require_own_folder(config, output)
     try:
         output.mkdir(parents=True, exist_ok=True)
         with _alone_in(output):
             _train(config, output)
-    except (OSError, SafetensorError) as error:
+    except SafetensorError as error:
+        raise _unwritten(output, error) from error
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise InputError(f"{output}: the training stopped: {error}.") from error
         raise _unwritten(output, error) from error
     except RuntimeError as error:
         if "PytorchStreamWriter" not in str(error) and "enforce fail" not in str(error):
@@ -90,6 +105,8 @@ def train(config: Config) -> None:
 
 
 def _train(config: Config, output: Path) -> None:
+    from transformers import set_seed
+
     from train_judge import checkpoints
     from train_judge.arguments import training_arguments
     from train_judge.base_model import base_checkpoint, load_model
@@ -99,6 +116,11 @@ def _train(config: Config, output: Path) -> None:
     from train_judge.result import FINISHED, save_result
     from train_judge.trainer import JudgeTrainer
 
+    if launch.is_first():
+        checkpoints.claim(output, _decisive(config))
+    if (output / FINISHED).exists():
+        _log.info("%s: this training is finished. Name another output to repeat it.", output)
+        return
     tokenizer = base_checkpoint(config).load_tokenizer()
     encode = ExampleEncoder(tokenizer, config.max_length, config.learns)
     learnt = ExampleTable(Path(config.train), output / "data", encode)
@@ -107,16 +129,12 @@ def _train(config: Config, output: Path) -> None:
         held_out = ExampleTable(Path(config.validation), output / "data", encode)
         _require_other_prompts(learnt, held_out)
     places, swaps = learning_order(learnt.lengths, config)
-    if launch.is_first():
-        checkpoints.claim(output, _decisive(config, learnt, held_out))
-    if (output / FINISHED).exists():
-        _log.info("%s: this training is finished. Name another output to repeat it.", output)
-        return
     arguments = training_arguments(config, len(places) // config.batch)
-    with arguments.main_process_first():
+    with arguments.main_process_first(local=False):
         newest = checkpoints.newest(output)
     if newest is not None:
         _log.info("%s: goes on from %s.", output, newest.name)
+    set_seed(config.seed)  # of adapters
     trainer = JudgeTrainer.of(
         config,
         model=load_model(config),
@@ -144,12 +162,25 @@ def _alone_in(output: Path) -> Iterator[None]:
         raise UsageError(f"{output}: another training runs in this folder.") from None
 
 
-def _decisive(
-    config: Config, learnt: ExampleTable, held_out: ExampleTable | None
-) -> dict[str, Any]:
+def _require_own_folder(config: Config, output: Path) -> None:
+    """Refuse an output in which something of the user's would be written over."""
+    files = [Path(path).resolve().parent for path in (config.train, config.validation) if path]
+    taken = {Path(config.pretrained).expanduser().resolve(): "the base model"}
+    taken |= dict.fromkeys(files, "the examples")
+    if told := taken.get(output.expanduser().resolve()):
+        raise UsageError(f"output is {config.output}: {told} stand there. Name another folder.")
+
+
+def _decisive(config: Config) -> dict[str, Any]:
     """All that decides on the weights; files by their content."""
     told = dataclasses.asdict(config)
-    told |= {"train": learnt.digest, "validation": held_out and held_out.digest}
+    for key in ("train", "validation"):
+        told[key] = None if told[key] is None else checksum(Path(told[key]))
+    base = Path(config.pretrained).expanduser()
+    if base.is_dir():  # other weights under the same path are another model
+        told["base"] = sorted((file.name, file.stat().st_size) for file in base.iterdir())
+    if config.deepspeed is not None:  # its checkpoints are one part a process
+        told["processes"] = launch.processes()
     return {key: value for key, value in told.items() if key not in _FREE}
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, Trainer, TrainingArguments
 
 from train_judge.batches import IGNORED, collate, target_loss
-from train_judge.checkpoints import MarkWhole
+from train_judge.checkpoints import MarkWhole, ObeyArguments
 from train_judge.config import Config
 from train_judge.course import KeepLog, StopWhenDiverged
 from train_judge.learning_data import LearningData
@@ -22,13 +22,16 @@ from train_judge.learning_data import LearningData
 class JudgeTrainer(Trainer):
     """Learns examples in the order in which they stand, and logs how fast.
 
-    `tokens_per_second` is of all tokens but padding, over all processes; `mfu` the model's floating
-    point operations against the rate of matrix products that is measured at the start.
+    `shortened` is the share of examples whose prompt lost something; `tokens_per_second` is of all
+    tokens but padding, over all processes; `mfu` the model's floating point operations against the
+    rate of matrix products that is measured at the start.
     """
 
+    first_tokens: torch.Tensor
     count: OperationCount
     rate: float
     operations: float
+    shortened: np.ndarray
     since: tuple[float, int, float] | None = None
 
     @classmethod
@@ -53,14 +56,13 @@ class JudgeTrainer(Trainer):
             data_collator=partial(collate, pad=tokenizer.eos_token_id if pad is None else pad),
             compute_loss_func=target_loss,
             compute_metrics=validation_figures,
-            preprocess_logits_for_metrics=partial(
-                verdict_probabilities, first_tokens=torch.tensor(first_tokens)
-            ),
-            callbacks=[MarkWhole(), KeepLog(), StopWhenDiverged()],
+            callbacks=[ObeyArguments(), StopWhenDiverged(), KeepLog(), MarkWhole()],
         )
+        trainer.first_tokens = torch.tensor(first_tokens)
         trainer.count = OperationCount(model)
         trainer.rate = matmul_rate(torch.bfloat16 if config.bf16 else torch.float32, args.device)
         trainer.operations = 0.0
+        trainer.shortened = np.zeros(2)
         return trainer
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
@@ -72,12 +74,27 @@ class JudgeTrainer(Trainer):
         self.operations += done
         return int(done)
 
-    def training_step(self, *arguments: Any, **more: Any) -> torch.Tensor:
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
         """One pass; the clock starts with the first after a start or a validation."""
+        self.shortened += np.array([inputs.pop("shortened"), len(inputs["labels"])])
         if self.since is None:
             self.since = (time.monotonic(), self.state.num_input_tokens_seen, self.operations)
-        loss: torch.Tensor = super().training_step(*arguments, **more)
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         return loss
+
+    def prediction_step(
+        self, model: Any, inputs: dict[str, Any], *more: Any, **options: Any
+    ) -> tuple[Any, Any, Any]:
+        """Loss, and in place of logits and labels what validation needs of them.
+
+        Here, before rows of several processes are padded to one length.
+        """
+        del inputs["shortened"]
+        loss, logits, labels = super().prediction_step(model, inputs, *more, **options)
+        figures = verdict_probabilities(logits, labels, self.first_tokens)
+        return loss, figures, figures[:, 3]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, and beside a loss the speed since the last one."""
@@ -85,7 +102,9 @@ class JudgeTrainer(Trainer):
             start, tokens, operations = self.since
             seconds = time.monotonic() - start
             logs["tokens_per_second"] = (self.state.num_input_tokens_seen - tokens) / seconds
+            logs["shortened"] = float(self.shortened[0] / self.shortened[1])
             logs["mfu"] = (self.operations - operations) / seconds / self.rate
+            self.shortened[:] = 0
         self.since = None
         super().log(logs)
 
@@ -128,8 +147,9 @@ def _elements(weight: torch.Tensor) -> int:
     return int(getattr(weight, "ds_numel", weight.numel()))  # ZeRO-3 keeps a part of each here
 
 
-def matmul_rate(dtype: torch.dtype, device: torch.device, size: int = 2048) -> float:
+def matmul_rate(dtype: torch.dtype, device: torch.device) -> float:
     """Best of 5 square matrix products, in floating point operations a second."""
+    size = 2048 if device.type == "cpu" else 8192
     left = torch.randn(size, size, device=device).to(dtype)
     seconds = []
     for _ in range(5):
@@ -149,7 +169,7 @@ def _wait(device: torch.device) -> None:
 def verdict_probabilities(
     logits: torch.Tensor, labels: torch.Tensor, first_tokens: torch.Tensor
 ) -> torch.Tensor:
-    """For `preprocess_logits_for_metrics`: what stands where the verdict is told.
+    """What stands where the verdict is told.
 
     Returns:
         [rows, 4]: probabilities of first, second and tie among themselves, and the place of the

@@ -110,7 +110,7 @@ class Checkpoint:
         _keep_only_token_ids(model)
         if self.peft:
             model = _with_adapter(model, self.peft)
-        if device is not None:
+        if device is not None and device.type != "cpu":  # there it is, or ZeRO-3 has split it
             model = model.to(device)
         return model.eval()
 
