@@ -111,8 +111,8 @@ SECTIONS = (
         "Law and biomedicine, beside the human set",
         ("key/*.jsonl", "human/judgments_pandalm_human_logprob_*.jsonl"),
         DomainsTable.of,
-        "By log-probabilities, over a random part of the pairs of LSAT and PubMedQA and all of "
-        "BioASQ 12b, batch 1; the paper released no such pairs, so there is nothing to compare "
+        "By log-probabilities; where a row says so, over a random part of the pairs. BioASQ is 12b, "
+        "batch 1. The paper released no such pairs, so there is nothing to compare "
         "with. The small judges are at chance in law and biomedicine, as the rules are: kappa's "
         "interval holds 0 in every row, and position consistency is 0 or near it. So no drop of "
         "accuracy against the human set says anything of domains here; the sets differ in their "
