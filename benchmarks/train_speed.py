@@ -88,6 +88,7 @@ def main() -> int:
     parser.add_argument("model", help="folder of the base model")
     parser.add_argument("examples_file", metavar="EXAMPLES", type=Path, help="JSONL of examples")
     parser.add_argument("--examples", type=int, default=64, help="how many, the file's first")
+    parser.add_argument("--max_length", type=int, default=1024)
     parser.add_argument("--repeats", type=int, default=2)
     options = parser.parse_args()
     speeds: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -99,6 +100,7 @@ def main() -> int:
             pretrained=options.model,
             train=str(examples),
             output="",
+            max_length=options.max_length,
             swap=Swap.NONE,
             epochs=1,
             batch=16,
@@ -112,7 +114,8 @@ def main() -> int:
     medians = {way: statistics.median(found) for way, found in speeds.items()}
     print(
         f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"transformers {transformers.__version__}, {len(lines)} examples, batch 16 in passes of 8\n"
+        f"transformers {transformers.__version__}, {len(lines)} examples of at most "
+        f"{options.max_length} tokens, batch 16 in passes of 8\n"
         "\n| way | tokens a second, median | each |\n| --- | --- | --- |"
     )
     for way, found in speeds.items():

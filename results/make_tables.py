@@ -55,6 +55,10 @@ ALPACA = (
     "The answers are those that AlpacaEval released (CC BY-NC 4.0, research only): 805 prompts, "
     "one answer each, so that a prompt is one pair in every contest."
 )
+TRAINED = (
+    "judge_training/judgments_pandalm_human_*.jsonl",
+    "human/judgments_pandalm_human_*_SmolLM2-135M-Instruct.jsonl",
+)
 SECTIONS = (
     Section(
         "Judges against the human majority (999 pairs, 170 prompts)",
