@@ -99,7 +99,7 @@ def main() -> int:
         config = Config(
             pretrained=options.model,
             train=str(examples),
-            output="",
+            output=folder,
             max_length=options.max_length,
             swap=Swap.NONE,
             epochs=1,

@@ -99,6 +99,17 @@ SECTIONS = (
         "right, these files cannot say. ![order by GPT-4](figures/gpt-4_order.svg)",
     ),
     Section(
+        "A small judge, trained",
+        TRAINED,
+        JudgesTable.of,
+        "SmolLM2-135M-direct is SmolLM2-135M-Instruct after one pass over 2,791 of GPT-4's labels "
+        "of AlpacaEval, none of them of a prompt of this set; "
+        "[judge_training](judge_training/README.md) has the account. It learnt to judge: by "
+        "log-probabilities from below chance to above the longer response, by .0310 [-.0029, "
+        ".0665], which is less than the interval of the difference. Most of what it learnt is "
+        "length: it prefers the longer response in nine of ten of its decisive judgments.",
+    ),
+    Section(
         "A small judge against GPT-4's labels (a sample of 60 prompts of AlpacaEval)",
         ("alpaca_eval/judgments_pandalm-pairs_*.jsonl",),
         JudgesTable.of,
@@ -115,12 +126,12 @@ SECTIONS = (
         "Law and biomedicine, beside the human set",
         ("key/*.jsonl", "human/judgments_pandalm_human_logprob_*.jsonl"),
         DomainsTable.of,
-        "By log-probabilities; where a row says so, over a random part of the pairs. BioASQ is 12b, "
-        "batch 1. The paper released no such pairs, so there is nothing to compare "
-        "with. The small judges are at chance in law and biomedicine, as the rules are: kappa's "
-        "interval holds 0 in every row, and position consistency is 0 or near it. So no drop of "
-        "accuracy against the human set says anything of domains here; the sets differ in their "
-        "shares of ties.",
+        "By log-probabilities; where a row says so, over a random part of the pairs. BioASQ is "
+        "12b, batch 1. The paper released no such pairs, so there is nothing to compare with. The "
+        "small judges are at chance in law and biomedicine, as the rules are: kappa's interval "
+        "holds 0 in every row, and position consistency is 0 or near it. So no drop of accuracy "
+        "against the human set says anything of domains here; the sets differ in their shares of "
+        "ties.",
     ),
     Section(
         "End to end: two small models answer 170 prompts, a third judges",
