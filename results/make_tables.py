@@ -106,8 +106,9 @@ SECTIONS = (
         "of AlpacaEval, none of them of a prompt of this set; "
         "[judge_training](judge_training/README.md) has the account. It learnt to judge: by "
         "log-probabilities from below chance to above the longer response, by .0310 [-.0029, "
-        ".0665], which is less than the interval of the difference. Most of what it learnt is "
-        "length: it prefers the longer response in nine of ten of its decisive judgments.",
+        ".0665], which is less than the interval of the difference. By verdicts it is below it: "
+        "the swap changes four verdicts in ten, and those pairs become ties. Most of what it "
+        "learnt is length: it prefers the longer response in nine of ten decisive judgments.",
     ),
     Section(
         "A small judge against GPT-4's labels (a sample of 60 prompts of AlpacaEval)",
