@@ -96,9 +96,9 @@ def test_a_killed_training_goes_on_to_the_same_weights(base: Path, tmp_path: Pat
     """Kill it at any point after a checkpoint; run the same command again."""
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    whole = write_config(tmp_path / "whole", base)
+    whole = write_config(tmp_path / "whole", base, epochs=8)  # long after the sixth update
     train(read_config(whole))
-    config = write_config(tmp_path / "killed", base)
+    config = write_config(tmp_path / "killed", base, epochs=8)
     command = [sys.executable, "-m", "train_judge.train", "--config", str(config)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     marker = tmp_path / "killed" / "out" / "checkpoint-6" / "whole.json"
