@@ -19,7 +19,7 @@ _PANELS = (
         (("eval_accuracy", "accuracy"), ("eval_consistency", "position consistency")),
     ),
     ("tokens per second", (("tokens_per_second", "training"),)),
-    ("mfu (share of the matrix-product rate)", (("mfu", "training"),)),
+    ("share of the matrix rate (mfu)", (("mfu", "training"),)),
 )
 
 
@@ -77,5 +77,6 @@ def plot_course(history: Sequence[Mapping[str, Any]], path: Path) -> None:
         if axes.lines:
             axes.legend(frameon=False)
         axes.grid(alpha=0.3)
+    panels[0].set_yscale("log")  # it falls by orders of magnitude at first
     panels[-1].set_xlabel("updates")
     figure.savefig(path)
