@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from pandalm_eval import __version__
-from pandalm_eval.errors import InputError, PandaLMError, UsageError
+from pandalm_eval.errors import InputError, UsageError
+from pandalm_eval.exit_codes import ended
 from pandalm_eval.pairs import clean_text
 from pandalm_eval.records import read_object
 from train_judge.funnel import Funnel, earlier, funnel_file
@@ -171,17 +172,12 @@ def watched(items: Iterable[Item], what: str, total: int | None = None) -> Itera
 def command(main: Callable[[Sequence[str]], None], arguments: Sequence[str] | None = None) -> int:
     """Run a step's `main`; returns the exit code: 0 done, 1 input at fault, 2 usage at fault."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
+
+    def work() -> int:
         main(sys.argv[1:] if arguments is None else arguments)
-    except PandaLMError as error:
-        print(f"train_judge: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("train_judge: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our table, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        return 0
+
+    return ended("train_judge", work, "interrupted; the same command goes on from here")
 
 
 def add_output(parser: argparse.ArgumentParser, what: str, metavar: str = "FILE") -> None:

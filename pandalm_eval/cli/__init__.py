@@ -7,13 +7,12 @@ at fault; 2: the usage is.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from pandalm_eval import __version__
 from pandalm_eval.cli import data, link, plot, redact, run, table, tasks
-from pandalm_eval.errors import PandaLMError
+from pandalm_eval.exit_codes import ended
 
 _VERBS = (run, link, tasks, data, table, plot, redact)
 
@@ -40,14 +39,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         parsed = build_parser().parse_args(argv)
         handler = parsed.handler
-    try:
-        return int(handler(parsed))
-    except PandaLMError as error:
-        print(f"pandalm-eval: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("pandalm-eval: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our answer, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return ended("pandalm-eval", lambda: int(handler(parsed)))
