@@ -1,4 +1,4 @@
-"""Labels: a teacher behind a real local server, killed and resumed; and labels that exist."""
+"""Labels: a teacher behind a real local server, killed and resumed; faults of the command."""
 
 from __future__ import annotations
 
@@ -17,14 +17,11 @@ from typing import Any
 
 import pytest
 
-from pandalm_eval.errors import InputError
 from pandalm_eval.verdicts import Verdict
 from train_judge import label
-from train_judge.answer_texts import read_answer
 from train_judge.funnel import funnel_file
 from train_judge.labelled import Labelled, Order, stream_labelled
 from train_judge.prices import Prices, Usage
-from train_judge.released import stream_released
 from train_judge.steps import command
 
 Write = Callable[..., Path]
@@ -250,73 +247,6 @@ def test_no_server(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "answered none of" in capsys.readouterr().err
 
 
-LABELS = (
-    # file name, content, (verdict, reason, source) of the record
-    (
-        "alpaca.json",
-        [{"instruction": "i", "output_1": "a", "output_2": "b", "preference": 2.0}],
-        ("second", "", "alpaca_eval"),
-    ),
-    (
-        "alpaca.json",
-        [{"instruction": "i", "output_1": "a", "output_2": "b", "preference": 1.5}],
-        ("tie", "", "alpaca_eval"),
-    ),
-    (
-        "alpaca.json",
-        [{"instruction": "i", "output_1": "a", "output_2": "b", "preference": None}],
-        ("invalid", "", "alpaca_eval"),
-    ),
-    (
-        "mine.jsonl",
-        '{"instruction": "i", "response1": "a", "response2": "b", "verdict": "Tie", "reason": "r"}',
-        ("tie", "r", "mine"),
-    ),
-    (
-        "mine.csv",
-        'instruction,input,response1,response2,verdict,reason\ni,,a,"b,\nc",1,because\n',
-        ("first", "because", "mine"),
-    ),
-    (
-        "mine.csv",
-        "instruction,response1,response2,verdict\ni,a,b,garbage\n",
-        ("invalid", "", "mine"),
-    ),
-)
-
-
-@pytest.mark.parametrize(("name", "content", "expected"), LABELS)
-def test_labels_that_exist(
-    name: str, content: object, expected: tuple[str, str, str], write: Write
-) -> None:
-    (found,) = stream_released(write(content, name))
-    (answer,) = found.answers
-    assert (answer.verdict, answer.reason, answer.source) == expected
-    assert answer.order is Order.FORWARD
-
-
-def test_verdicts_by_id(small_data: Path) -> None:
-    verdicts = small_data / "pandalm/gpt-3.5-turbo-testset-v1.json"
-    found = list(stream_released(verdicts, small_data / "pandalm/testset-v1.json"))
-    told = [one.answers[0].verdict for one in found]
-    assert [str(verdict) for verdict in told[:4]] == ["second", "second", "tie", "first"]
-    assert told[8] is Verdict.INVALID  # "garbage"
-    assert found[3].pair.response1 == "True"
-
-
-def test_verdicts_of_both_orders(write: Write) -> None:
-    pairs = write([{"id": "x", "instruction": "i", "response1": "a", "response2": "b"}], "p.json")
-    told = [{"id": "x", "order": "swapped", "verdict": "second"}, {"id": "x", "verdict": "1"}]
-    (found,) = stream_released(write(told, "told.json"), pairs)
-    assert [(str(one.order), str(one.verdict)) for one in found.answers] == [
-        ("forward", "first"),
-        ("swapped", "second"),
-    ]
-    for wrong in ({"order": "turned"}, {}, {"id": "y"}):
-        with pytest.raises(InputError):
-            list(stream_released(write([told[1], told[1] | wrong], "told.json"), pairs))
-
-
 FAULTS = (
     ("mine.jsonl", '{"instruction": "i"}\n', [], 1, "is no label that is known"),
     ("mine.jsonl", '{"instruction": "i",\n', [], 1, "line 1"),
@@ -379,34 +309,6 @@ def test_a_teacher_or_files(pairs: Path, tmp_path: Path) -> None:
     assert command(label.main, [str(pairs), *output]) == 2
     assert command(label.main, [*output, "--from", str(pairs), "--model", "rule"]) == 2
     assert command(label.main, [*output, "--model", "rule"]) == 2
-
-
-ANSWERS = (
-    # text, order shown, finish, verdict told for the pair's own order, reason, reference
-    ("1\n### Reason: r\n### Reference: t", "forward", "stop", "first", "r", "t"),
-    ("1\n### Reason: r\n### Reference: t", "swapped", "stop", "second", "r", "t"),
-    ("Tie\n\n### Reason: r\n\n### Reference:\nt\n\nu\n", "swapped", None, "tie", "r", "t\n\nu"),
-    ("**2**\n### reason: Response 1\n## Reference: t", "swapped", None, "first", "Response 2", "t"),
-    ("1\n### Reason: r\n### Reference: a\n### Reason: b", "forward", None, "first", "r", None),
-    ("1\n### Reason: r\n### Reference: t", "forward", "length", "invalid", "r", "t"),
-    ("1\n### Reason: r", "forward", "stop", "invalid", "r", ""),
-    ("1", "forward", "stop", "invalid", "", ""),
-    ("Response 1 is better", "forward", "stop", "invalid", "", ""),
-    ("", "forward", "error", "invalid", "", ""),
-    (
-        "<think>2\n### Reason: no</think>1\n### Reason: r\n### Reference: t",
-        *("forward", "stop", "first", "r", "t"),
-    ),
-)
-
-
-@pytest.mark.parametrize(("text", "order", "finish", "verdict", "reason", "reference"), ANSWERS)
-def test_answer_texts(
-    text: str, order: str, finish: Any, verdict: str, reason: str, reference: str | None
-) -> None:
-    told = read_answer(text, Order(order), "teacher", finish)
-    assert (told.verdict, told.reason) == (verdict, reason)
-    assert reference is None or told.reference == reference
 
 
 def test_prices() -> None:
