@@ -199,6 +199,15 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Config:
         InputError: no such file, or no YAML mapping.
         UsageError: unknown keys and wrong values, all in one message.
     """
+    return parse(Config, {**read_mapping(path), **(changes or {})}, str(path))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file, none of them twice.
+
+    Raises:
+        InputError: no such file, or no YAML mapping.
+    """
     try:
         told = yaml.load(path.read_text("utf-8"), _OnceLoader)
     except (OSError, UnicodeDecodeError) as error:
@@ -207,7 +216,7 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Config:
         raise InputError(f"{path}: no valid YAML ({' '.join(str(error).split())}).") from None
     if not isinstance(told, dict):
         raise InputError(f"{path}: holds no keys and values.")
-    return parse(Config, {**told, **(changes or {})}, str(path))
+    return told
 
 
 def parse(kind: type[_Read], told: Mapping[str, Any], where: str) -> _Read:
@@ -256,6 +265,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             if value not in list(option):
                 raise ValueError(f"one of {', '.join(option)} is needed")
             return option(value)
+        if typing.get_origin(option) is Mapping and isinstance(value, Mapping):
+            return dict(value)
         if typing.get_origin(option) is tuple and isinstance(value, list | tuple):
             return tuple(map(str, value))
         if option is float and isinstance(value, int | float | str) and not isinstance(value, bool):

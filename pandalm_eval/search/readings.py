@@ -1,0 +1,180 @@
+"""Readings of a study: each is made once, and kept for every strategy, report and restart.
+
+One JSONL file a process under `readings/<judge>/`, appended to and never rewritten, so that any
+number of processes on any file system may add at once, and a kill loses at most its last line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock
+
+from pandalm_eval.errors import InputError
+from pandalm_eval.judgments import Reading
+from pandalm_eval.pairs import Pair
+from pandalm_eval.search.space import Judging
+from pandalm_eval.verdicts import Invalid
+from train_judge.checkpoints import write_json
+
+
+class Order(NamedTuple):
+    """What is read: a pair, by its id (prompt and both names), in one order."""
+
+    pair: str
+    swapped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A reading with what it cost.
+
+    Attributes:
+        text_hash: of the pair's texts: answers that changed are other answers.
+        tokens: of the prompt, 0 where it was taken over from a pair of the same texts.
+        seconds: its share of the time of the batch in which it was read.
+    """
+
+    text_hash: str
+    reading: Reading
+    tokens: int
+    seconds: float
+
+
+class Readings:
+    """All readings by one judge, and a file of this process for new ones.
+
+    Args:
+        folder: the study's.
+        judge: readings of another judge, protocol or prompt stand in a folder of their own.
+
+    Raises:
+        InputError: from every method, if the files cannot be read or written.
+    """
+
+    def __init__(self, folder: Path, judge: Judging) -> None:
+        told = _identity(judge)
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+        self.folder = folder / "readings" / digest
+        self._own = self.folder / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._seen: dict[Path, int] = {}
+        self._kept: dict[Order, Kept] = {}
+        self._by_text: dict[tuple[str, bool], Kept] = {}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / ".lock"):
+                write_json(self.folder / "judge.json", told)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written ({error.strerror}).") from None
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def items(self) -> Iterable[tuple[Order, Kept]]:
+        """Every reading."""
+        return self._kept.items()
+
+    def of(self, pair: Pair, swapped: bool) -> Reading | None:
+        """The reading of an order, None where there is none.
+
+        One of the same texts under other names is the same reading, and is kept under these, too.
+        """
+        order = Order(pair.id, swapped)
+        kept = self._kept.get(order)
+        if kept is not None and kept.text_hash == pair.text_hash:
+            return kept.reading
+        same = self._by_text.get((pair.text_hash, swapped))
+        if same is None:
+            return None
+        self.add([(pair, swapped, Kept(pair.text_hash, same.reading, 0, 0.0))])
+        return same.reading
+
+    def add(self, new: Iterable[tuple[Pair, bool, Kept]]) -> None:
+        """Keep readings; they are on disk when this returns.
+
+        A request that failed is remembered by this process only, so that the next one asks again.
+        """
+        lines = []
+        for pair, swapped, kept in new:
+            self._remember(Order(pair.id, swapped), kept)
+            if kept.reading.reason is Invalid.ERROR:
+                continue
+            record = {
+                "pair": pair.id,
+                "swapped": swapped,
+                "text_hash": kept.text_hash,
+                "tokens": kept.tokens,
+                "took": round(kept.seconds, 4),
+                **kept.reading.to_json(),
+            }
+            lines.append(json.dumps(record) + "\n")
+        try:
+            with self._own.with_suffix(".jsonl").open("a", encoding="utf-8") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(
+                f"{self._own}: readings cannot be written ({error.strerror}). Make room, and run "
+                "the same command again: those that were kept are not read again."
+            ) from None
+
+    def refresh(self) -> None:
+        """Take in what other processes have added."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            for record in self._new_lines(path):
+                try:
+                    kept = Kept(
+                        record["text_hash"],
+                        Reading.from_json(record),
+                        int(record["tokens"]),
+                        float(record["took"]),
+                    )
+                    self._remember(Order(record["pair"], bool(record["swapped"])), kept)
+                except (KeyError, ValueError, TypeError) as error:
+                    raise InputError(
+                        f"{path}: holds a line that is no reading ({error}). Put the file aside: "
+                        "its readings are then made anew."
+                    ) from None
+
+    def _new_lines(self, path: Path) -> Iterator[Mapping[str, Any]]:
+        with path.open("rb") as file:
+            file.seek(self._seen.get(path, 0))
+            for line in file:
+                if not line.endswith(b"\n"):  # being written, or cut off for ever
+                    return
+                self._seen[path] = self._seen.get(path, 0) + len(line)
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue  # torn by a full disk, and written behind
+
+    def _remember(self, order: Order, kept: Kept) -> None:
+        self._kept[order] = kept
+        self._by_text[(kept.text_hash, order.swapped)] = kept
+
+
+def _identity(judge: Judging) -> dict[str, Any]:
+    """What a judge's readings depend on, as far as it can be known without loading it."""
+    files = {}
+    for key, value in judge.model_args.items():
+        place = Path(str(value)).expanduser()
+        if isinstance(value, str) and place.exists():
+            inside = sorted(place.iterdir()) if place.is_dir() else [place]
+            files[key] = [(file.name, file.stat().st_size) for file in inside if file.is_file()]
+    return {
+        "model": judge.model,
+        "model_args": dict(judge.model_args),
+        "files": files,
+        "protocol": judge.protocol.value,
+        "prompt": judge.prompt.value,
+    }

@@ -1,0 +1,220 @@
+"""The whole curve of a study, not only its winner: all candidates, factors, pictures, costs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from pandalm_eval import __version__
+from pandalm_eval.errors import InputError
+from pandalm_eval.plots.search_curve import Point, search_curve
+from pandalm_eval.plots.search_grid import Cell, search_grid
+from pandalm_eval.plots.write import write
+from pandalm_eval.search.choose import Chosen, as_text
+from pandalm_eval.search.confirm import ConfirmedTable
+from pandalm_eval.search.plan import plan, standing
+from pandalm_eval.search.space import EPOCHS, Space
+from pandalm_eval.search.study import Study
+from pandalm_eval.search.worker import read_costs
+from pandalm_eval.tables.cells import share, with_interval
+from train_judge.steps import written
+
+_Z = 1.959963984540054
+"""Of a 95% interval."""
+
+Row = dict[str, Any]
+
+
+def write_report(study: Study, chosen: Chosen, output: Path | None = None) -> Path:
+    """Write `report.md` with `candidates.csv`, `grid.svg` and `candidates.svg`; returns the page.
+
+    Args:
+        chosen: the choice that is reported; strengths are its strategy's.
+        output: the folder; by default the study's own `report/`.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    folder = output or study.folder / "report"
+    rows = candidate_rows(study, chosen)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_csv(rows, folder / "candidates.csv")
+        _draw(study.space, rows, folder)
+        with written(folder / "report.md") as file:
+            file.write(_page(study, chosen, rows))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}).") from None
+    return folder / "report.md"
+
+
+def candidate_rows(study: Study, chosen: Chosen) -> list[Row]:
+    """One row a candidate, the strongest first, those of which nothing is known last.
+
+    Keys: candidate, the grid's factors, strength, spread, low, high, mark, missing.
+    """
+    believed = zip(chosen.strengths, chosen.spread, strict=True)
+    known = dict(zip(chosen.candidates, believed, strict=True))
+    rows = []
+    for one in study.space.configurations:
+        strength, spread = known.get(one.name, (None, None))
+        value = math.nan if strength is None else strength
+        half = math.nan if spread is None else _Z * spread
+        marks = [
+            word
+            for word, name in (
+                ("chosen", chosen.best),
+                ("default", study.space.default_configuration.name),
+            )
+            if name == one.name
+        ]
+        rows.append(
+            {
+                "candidate": one.name,
+                **one.values,
+                "strength": value,
+                "spread": math.nan if spread is None else spread,
+                "low": value - half,
+                "high": value + half,
+                "mark": ", ".join(marks),
+                "missing": chosen.missing.get(one.name, ""),
+            }
+        )
+    return sorted(rows, key=lambda row: (math.isnan(row["strength"]), -row["strength"]))
+
+
+def factor_rows(space: Space, rows: Sequence[Row]) -> list[Row]:
+    """The mean strength at each level of each factor, over all levels of the others.
+
+    With the standard error that the candidates' spreads give it as if they were independent. Where
+    candidates are missing, levels are means over different sets: `n` says of how many.
+    """
+    told = []
+    for factor, levels in space.grid.items():
+        for level in sorted(levels) if factor == EPOCHS else levels:
+            own = [row for row in rows if row[factor] == level and not math.isnan(row["strength"])]
+            n = len(own)
+            mean = float(np.mean([row["strength"] for row in own])) if own else math.nan
+            spread = math.sqrt(sum(row["spread"] ** 2 for row in own)) / n if own else math.nan
+            told.append({"factor": factor, "level": level, "n": n, "mean": mean, "error": spread})
+    return told
+
+
+def _page(study: Study, chosen: Chosen, rows: Sequence[Row]) -> str:
+    factors = list(study.space.grid)
+    table = [
+        {
+            "candidate": row["candidate"],
+            "strength": with_interval(row["strength"], row["low"], row["high"]),
+            "": row["mark"] or row["missing"],
+        }
+        for row in rows
+    ]
+    levels = [
+        {
+            "factor": row["factor"],
+            "level": str(row["level"]),
+            "candidates": str(row["n"]),
+            "mean strength": share(row["mean"]),
+            "error": share(row["error"]),
+        }
+        for row in factor_rows(study.space, rows)
+    ]
+    parts = [
+        f"# Search: {study.folder.resolve().name}",
+        as_text(chosen),
+        "## The space",
+        f"```text\n{plan(study)}\n```",
+        standing(study),
+        "## Candidates",
+        _table(table),
+        f"Strength: what `{chosen.strategy}` believes of a candidate after its last reading, on "
+        "the scale of a win rate against the others that it read, with a 95% interval. All "
+        "intervals are of the prompts that chose: neighbours in this list are not told apart by "
+        "it, and the first one looks better than it is.",
+        "![all candidates](candidates.svg)",
+        "## Factors",
+        _table(levels),
+        f"![strengths by {' and '.join(factors[:2])}](grid.svg)",
+        "Weights after an epoch are of a schedule that was laid out for all "
+        f"{max(study.space.epochs)} epochs: stopping after fewer is not the same as a training "
+        "of so many.",
+        "## Confirmed on held-out prompts",
+        _confirmed(study),
+        "## Costs",
+        _costs(study, chosen),
+        "## Not tried",
+        _untried(study, chosen),
+        f"Written by pandalm_eval {__version__}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> str:
+    return tabulate(rows, "keys", "github", disable_numparse=True)
+
+
+def _confirmed(study: Study) -> str:
+    found = sorted((study.folder / "confirmed").glob("*/confirmed.json"))
+    if not found:
+        return "Nothing yet: `pandalm-eval search confirm`. Without it no figure may be cited."
+    rows = [row for path in found for row in json.loads(path.read_text("utf-8"))["rows"]]
+    (table,) = ConfirmedTable(rows).sections()
+    several = (
+        f"\n\n{len(found)} choices were confirmed on these prompts. If the best of them is taken, "
+        "its figures there are biased upward, too."
+    )
+    return _table(table) + several * (len(found) > 1)
+
+
+def _costs(study: Study, chosen: Chosen) -> str:
+    costs = [read_costs(study.training_folder(one) / "costs.json") for one in study.space.trainings]
+    seconds = sum(one.seconds for one in costs)
+    tokens = sum(one.tokens for one in costs)
+    return (
+        f"Trainings and answers: {seconds / 3600:.2f} worker hours, {tokens} tokens learnt. "
+        f"Choice: {chosen.asked} readings asked for; the last run of it made {chosen.made} of "
+        f"them, {chosen.tokens} prompt tokens in {chosen.seconds / 60:.1f} minutes."
+    )
+
+
+def _untried(study: Study, chosen: Chosen) -> str:
+    fixed = {**study.space.tuning}
+    for key in ("pretrained", "train", "validation", "output"):
+        fixed.pop(key, None)
+    lines = [f"* {name}: {reason}" for name, reason in chosen.missing.items()]
+    if fixed:
+        lines.append(f"* other values of what all trainings shared: {', '.join(fixed)}")
+    lines.append("* everything outside of the grid; other seeds, so that a training's luck is in")
+    return "\n".join(lines)
+
+
+def _write_csv(rows: Sequence[Row], path: Path) -> None:
+    import pandas as pd
+
+    with written(path) as file:
+        pd.DataFrame(rows).to_csv(file, index=False)
+
+
+def _draw(space: Space, rows: Sequence[Row], folder: Path) -> None:
+    others = [factor for factor in space.grid if factor != EPOCHS]
+    down = max(others, key=lambda factor: len(space.grid[factor]), default=EPOCHS)
+    by_name = {row["candidate"]: row for row in rows}
+    cells = [
+        Cell(one.values, by_name[one.name]["strength"], by_name[one.name]["mark"])
+        for one in space.configurations
+    ]
+    write(search_grid(cells, EPOCHS, down), folder / "grid.svg")
+    points = [
+        Point(row["strength"], row["low"], row["high"], row["mark"])
+        for row in rows
+        if not math.isnan(row["strength"])
+    ]
+    if points:
+        write(search_curve(points), folder / "candidates.svg")

@@ -1,0 +1,254 @@
+"""The space of a search: one YAML file that says what is tuned, answered and judged.
+
+A training of E epochs is one of the grid's points; its weights after each epoch that the grid
+names are configurations of their own. So 5 epochs × 4 learning rates × 2 optimizers × 2 schedules
+are 80 configurations of 16 trainings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pandalm_eval.errors import UsageError, listing
+from pandalm_eval.judges import JudgeModel
+from pandalm_eval.judgments import Protocol
+from pandalm_eval.prompts import PromptStyle
+from pandalm_eval.settings import Decoding
+from train_judge.config import Config, Learns, parse, read_mapping
+
+EPOCHS = "epochs"
+"""The key of the grid whose values come from one training."""
+
+_OURS = {
+    "output": "the study's folder",
+    "learns": "answers are learnt",
+    "export_epochs": "every epoch is answered",
+    "keep": "the search lets go of what it needs no more",
+}
+"""Keys of a training that the search sets itself, and to what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How configurations answer.
+
+    Attributes:
+        validation: file of the prompts {instruction, input?} by which the judge chooses.
+        held_out: file of the prompts on which the choice is confirmed; None for the 170 of the
+            PandaLM test set.
+        model: the harness's model class that loads the weights.
+        model_args: its further arguments.
+        batch_size: of its requests.
+        max_new_tokens: longest answer.
+        decoding: `greedy`, or `upstream` (4 beams; `model: hf-judge` only).
+        chat_template: whether prompts go through the model's chat template, not Alpaca's.
+        launch: words before the module's name; by default this Python with `-m`.
+    """
+
+    validation: str
+    held_out: str | None = None
+    model: str = "hf"
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 8
+    max_new_tokens: int = 300
+    decoding: Decoding = Decoding.GREEDY
+    chat_template: bool = False
+    launch: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.max_new_tokens < 1:
+            raise UsageError("batch_size and max_new_tokens are at least 1.")
+        if self.decoding is Decoding.UPSTREAM and self.model != "hf-judge":
+            raise UsageError("decoding: upstream needs model: hf-judge.")
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """By whom, and how, answers are judged.
+
+    Attributes:
+        model, model_args: as in the metadata key `judge`.
+        protocol: `verdict`, `full` or `logprob`; a choice rests on both orders.
+        prompt: `pandalm` or `chat`.
+    """
+
+    model: str
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    protocol: Protocol = Protocol.VERDICT
+    prompt: PromptStyle = PromptStyle.PANDALM
+
+    def __post_init__(self) -> None:
+        if self.protocol is Protocol.SINGLE:
+            raise UsageError("protocol is 'single'; a choice reads both orders: verdict, logprob.")
+
+    @property
+    def judge(self) -> JudgeModel:
+        """The judge as the tasks know it."""
+        return JudgeModel(self.model, self.model_args)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training of the grid.
+
+    Attributes:
+        name: of its folder and trial.
+        values: {key: value} of the grid, without the epochs.
+        config: what `train_judge.train` is told, without `output`.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A candidate: a training's weights after an epoch.
+
+    Attributes:
+        name: of its response files; letters, digits, dot, underscore, hyphen.
+    """
+
+    name: str
+    training: Training
+    epoch: int
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """{key: value} of the grid."""
+        return {EPOCHS: self.epoch, **self.training.values}
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search's space.
+
+    Attributes:
+        tuning: keys of a training that all share (`train_judge.config`).
+        grid: {key: values}; `epochs` and any keys of a training, `lora.rank` for one inside.
+        default: {key: value}, one point of the grid: what the choice is confirmed against.
+        answers, judge: see there.
+        launch: words before `train_judge.train`; by default this Python with `-m`.
+        keep_weights: whether weights stay once they have answered.
+    """
+
+    tuning: Mapping[str, Any]
+    grid: Mapping[str, Any]
+    default: Mapping[str, Any]
+    answers: Answering
+    judge: Judging
+    launch: tuple[str, ...] = ()
+    keep_weights: bool = False
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise UsageError("; ".join(problems) + ".")
+        names = [one.name for one in self.configurations]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(f"the grid names {listing(doubled, 3)} more than once.")
+        for training in self.trainings:
+            parse(Config, {**training.config, "output": "-"}, f"training {training.name}")
+        self.default_configuration  # noqa: B018 - raises where the grid has no such point
+
+    def _problems(self) -> Sequence[str]:
+        told = []
+        for where, keys in (("tuning", self.tuning), ("grid", self.grid)):
+            told += [
+                f"{where} has {key}, which the search sets itself ({_OURS[key]})"
+                for key in keys
+                if key in _OURS
+            ]
+        for key, values in self.grid.items():
+            if not isinstance(values, list) or not values:
+                told.append(f"grid.{key} is {values!r}; a list of values is needed")
+            elif not all(isinstance(value, str | int | float) for value in values):
+                told.append(f"grid.{key} holds what is no number, word, true or false")
+            elif len(set(map(str, values))) < len(values):
+                told.append(f"grid.{key} names a value twice")
+        epochs = self.grid.get(EPOCHS)
+        if not isinstance(epochs, list) or not all(type(e) is int and e >= 1 for e in epochs):
+            told.append(f"grid.epochs is {epochs!r}; a list of whole numbers from 1 is needed")
+        if doubled := sorted(set(self.tuning) & set(self.grid)):
+            told.append(f"{listing(doubled)} stands both in tuning and in grid")
+        return told
+
+    @cached_property
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs that are candidates, in order."""
+        return tuple(sorted(self.grid[EPOCHS]))
+
+    @cached_property
+    def trainings(self) -> tuple[Training, ...]:
+        """All trainings, in the grid's order."""
+        keys = [key for key in self.grid if key != EPOCHS]
+        points = itertools.product(*(self.grid[key] for key in keys))
+        return tuple(self._training(dict(zip(keys, point, strict=True))) for point in points)
+
+    def _training(self, values: dict[str, Any]) -> Training:
+        config: dict[str, Any] = dict(self.tuning)
+        for key, value in values.items():
+            outer, _, inner = key.partition(".")
+            config[outer] = {**(config.get(outer) or {}), inner: value} if inner else value
+        config |= {"epochs": max(self.grid[EPOCHS]), "learns": Learns.ANSWER.value}
+        config |= {"export_epochs": True, "keep": 2}
+        words = [_word(key, value) for key, value in values.items()]
+        return Training("_".join(words) or "training", values, config)
+
+    @cached_property
+    def configurations(self) -> tuple[Configuration, ...]:
+        """All candidates, training by training, epoch by epoch."""
+        return tuple(
+            Configuration(f"{training.name}_epoch-{epoch}", training, epoch)
+            for training in self.trainings
+            for epoch in self.epochs
+        )
+
+    @cached_property
+    def default_configuration(self) -> Configuration:
+        """The point of the grid that `default` names.
+
+        Raises:
+            UsageError: there is none, or more than one.
+        """
+        wanted = {key: str(value) for key, value in self.default.items()}
+        found = [
+            one
+            for one in self.configurations
+            if {key: str(value) for key, value in one.values.items()} == wanted
+        ]
+        if len(found) != 1:
+            raise UsageError(
+                f"default is {dict(self.default)!r}, which is no point of the grid. Give each of "
+                f"{', '.join(self.grid)} one of its values there."
+            )
+        return found[0]
+
+
+def _word(key: str, value: Any) -> str:
+    """A value in a name: words stand for themselves, numbers have their key before them."""
+    told = str(value)
+    try:
+        float(value)
+    except ValueError:
+        pass
+    else:
+        told = f"{key}-{told}"
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", told)
+
+
+def read_space(path: Path) -> Space:
+    """The space of a YAML file.
+
+    Raises:
+        InputError: no such file, or no YAML mapping.
+        UsageError: unknown or missing keys, wrong values.
+    """
+    return parse(Space, read_mapping(path), str(path))

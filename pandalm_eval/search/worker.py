@@ -1,0 +1,226 @@
+"""A worker: does one training after the other, and lets each of its epochs answer the prompts.
+
+Each training, and each answering, is a process of its own: what kills it (no memory, a driver) ends
+that training, with its reason on record, and not the study.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from pandalm_eval.errors import InputError
+from pandalm_eval.search.study import Claim, Study
+from train_judge.steps import written
+
+_log = logging.getLogger(__name__)
+
+_POLL = 1.0
+"""Seconds between looks at a process."""
+
+_PATIENCE = 10.0
+"""Seconds between looks whether another worker's training has become free."""
+
+_REASONS = {
+    "the training diverged": "diverged",
+    "out of memory": "out of memory",
+    "OutOfMemoryError": "out of memory",
+    "MemoryError": "out of memory",
+    "can't allocate memory": "out of memory",
+    "No space left on device": "disk full",
+    "Disk quota exceeded": "disk full",
+}
+"""What a failed process says, and what that is."""
+
+
+def work(study: Study) -> None:
+    """Do trainings until none is left, here or at another worker.
+
+    Raises:
+        InputError: the study's folder cannot be written.
+        KeyboardInterrupt: also on SIGTERM; the training can be gone on with.
+    """
+    study.require_same_data()
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    names = [training.name for training in study.space.trainings]
+    bar = tqdm(total=len(names), desc="trainings", unit="", disable=None)
+    try:
+        while True:
+            states = study.states()
+            bar.n = sum(state.stage in ("complete", "failed") for state in states.values())
+            bar.refresh()
+            with study.claimed() as claim:
+                if claim is not None:
+                    _do(study, claim, bar)
+                    continue
+            if all(state.stage in ("complete", "failed") for state in study.states().values()):
+                break
+            bar.set_postfix_str("the rest is at work elsewhere")
+            time.sleep(_PATIENCE)
+    finally:
+        bar.close()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _do(study: Study, claim: Claim, bar: Any) -> None:
+    """One training, answered; its end is on record."""
+    training = claim.training
+    folder = study.training_folder(training)
+    start = time.monotonic()
+    _log.info("%s: begins, or goes on.", training.name)
+    trained = _train(study, claim, bar)
+    answered = _answer(study, claim, bar)
+    failure = trained or answered
+    _note_costs(study, claim, time.monotonic() - start)
+    if failure is not None:
+        _log.warning("%s: %s (%s).", training.name, failure, folder / "log.txt")
+        study.fail(claim, failure)
+        return
+    _tidy(folder, keep_epochs=study.space.keep_weights)
+    study.complete(claim, _last_loss(folder / "output"))
+    _log.info("%s: complete.", training.name)
+
+
+def _train(study: Study, claim: Claim, bar: Any) -> str | None:
+    """Train, or go on with it; returns why it failed."""
+    folder = study.training_folder(claim.training)
+    output = folder / "output"
+    config = folder / "config.yaml"
+    with written(config) as file:
+        yaml.safe_dump({**claim.training.config, "output": str(output)}, file, sort_keys=False)
+    if all(study.answered(claim.training).values()):
+        return None
+
+    def told() -> str:
+        log = _read_log(output)
+        return f"update {log[-1]['step']}" if log else "begins"
+
+    launch = study.space.launch or (sys.executable, "-m")
+    words = [*launch, "train_judge.train", "--config", str(config)]
+    return _run(words, folder / "log.txt", claim.training.name, told, bar)
+
+
+def _answer(study: Study, claim: Claim, bar: Any) -> str | None:
+    """Let every epoch that is there answer; returns why that failed."""
+    if all(study.answered(claim.training).values()):
+        return None
+    launch = study.space.answers.launch or (sys.executable, "-m")
+    words = [*launch, "pandalm_eval.search.answering", str(study.folder), claim.training.name]
+
+    def told() -> str:
+        return f"{sum(study.answered(claim.training).values())} epochs have answered"
+
+    log = study.training_folder(claim.training) / "log.txt"
+    return _run(words, log, claim.training.name, told, bar)
+
+
+def _run(
+    words: Sequence[str], log: Path, name: str, told: Callable[[], str], bar: Any
+) -> str | None:
+    """Run a process to its end, what it says in `log`; returns why it failed, if it did."""
+    with log.open("ab") as file:
+        file.write(f"$ {' '.join(words)}\n".encode())
+        file.flush()
+        begin = file.tell()
+        try:
+            child = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            )
+        except OSError as error:
+            raise InputError(
+                f"{words[0]}: cannot be started ({error.strerror}). Mend `launch` in the space."
+            ) from None
+        try:
+            while child.poll() is None:
+                bar.set_postfix_str(f"{name}: {told()}")
+                time.sleep(_POLL)
+        except BaseException:
+            child.terminate()
+            child.wait()
+            raise
+    return None if child.returncode == 0 else _reason(child.returncode, log, begin)
+
+
+def _reason(code: int, log: Path, begin: int) -> str:
+    """Why a process failed, from the end of what it said."""
+    with log.open("rb") as file:
+        file.seek(begin)
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    said = [line.strip() for line in lines if line.strip()]
+    last = next((line for line in reversed(said) if ": error:" in line), said[-1] if said else "")
+    told = "\n".join(said[-40:])
+    kind = next((kind for sign, kind in _REASONS.items() if sign in told), None)
+    if kind is None and code < 0:
+        kind = f"killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
+    return f"{kind or f'ended with code {code}'}: {last[:300]}"
+
+
+def _read_log(output: Path) -> list[Mapping[str, Any]]:
+    try:
+        found: list[Mapping[str, Any]] = json.loads((output / "log.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [record for record in found if "step" in record]
+
+
+def _last_loss(output: Path) -> float:
+    losses = [record["loss"] for record in _read_log(output) if "loss" in record]
+    return float(losses[-1]) if losses else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a training took, over all its workers.
+
+    Attributes:
+        seconds: of training and answering.
+        tokens: that were learnt.
+    """
+
+    seconds: float
+    tokens: int
+
+
+def _note_costs(study: Study, claim: Claim, seconds: float) -> None:
+    path = study.training_folder(claim.training) / "costs.json"
+    before = read_costs(path)
+    records = _read_log(study.training_folder(claim.training) / "output")
+    tokens = max((int(one.get("num_input_tokens_seen", 0)) for one in records), default=0)
+    with written(path) as file:
+        json.dump({"seconds": before.seconds + seconds, "tokens": max(tokens, before.tokens)}, file)
+
+
+def read_costs(path: Path) -> Costs:
+    """The costs of a training; none where nothing is noted yet."""
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return Costs(0.0, 0)
+    return Costs(float(told["seconds"]), int(told["tokens"]))
+
+
+def _tidy(folder: Path, *, keep_epochs: bool) -> None:
+    """Leave what is small: log, picture and card; and the epochs' weights, where they are kept."""
+    shutil.rmtree(folder / "answering", ignore_errors=True)
+    for place in (folder / "output").iterdir():
+        if place.is_dir():
+            if not (keep_epochs and place.name.startswith("epoch-")):
+                shutil.rmtree(place)
+        elif place.suffix in (".safetensors", ".jinja") or "token" in place.name:
+            place.unlink()
