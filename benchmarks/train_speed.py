@@ -30,9 +30,8 @@ from transformers import DataCollatorForSeq2Seq, Trainer
 from train_judge.arguments import training_arguments
 from train_judge.base_model import base_checkpoint, load_model
 from train_judge.config import Config, Swap
-from train_judge.encoding import ExampleEncoder
-from train_judge.examples import stream_examples
-from train_judge.learning_data import ExampleTable
+from train_judge.learning_data import RecordTable
+from train_judge.subject import subject_of
 from train_judge.train import train
 
 
@@ -41,12 +40,10 @@ def ours(config: Config) -> tuple[float, int]:
     train(config)
     log = json.loads((Path(config.output) / "log.json").read_text("utf-8"))
     seconds = next(record["train_runtime"] for record in log if "train_runtime" in record)
-    encode = ExampleEncoder(
-        base_checkpoint(config).load_tokenizer(), config.max_length, config.learns
-    )
+    subject = subject_of(config, base_checkpoint(config).load_tokenizer())
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as cache:  # reading is a part of it, once more for the clock
-        ExampleTable(Path(config.train), Path(cache), encode)
+        RecordTable(Path(config.train), Path(cache), subject.format, subject.encode)
     return seconds + time.perf_counter() - start, log[-1]["num_input_tokens_seen"]
 
 
@@ -54,10 +51,10 @@ def upstream(config: Config) -> tuple[float, int]:
     """Seconds and tokens."""
     tokenizer = base_checkpoint(config).load_tokenizer()
     model = load_model(config)
-    encode = ExampleEncoder(tokenizer, config.max_length, config.learns)
+    subject = subject_of(config, tokenizer)
     texts = [
         (tokenizer.decode(one.prompt), tokenizer.decode(one.target))
-        for one in map(encode, stream_examples(Path(config.train)))
+        for one in map(subject.encode, subject.format.read(Path(config.train)))
     ]
     start = time.perf_counter()
     rows = []

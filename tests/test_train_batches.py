@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from transformers import EvalPrediction, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from train_judge.batches import IGNORED, collate, target_loss
+from train_judge.batches import IGNORED, collate, mean_loss, target_loss, target_losses
 from train_judge.encoding import Encoded
-from train_judge.trainer import OperationCount, validation_figures, verdict_probabilities
+from train_judge.judging import validation_figures, verdict_probabilities
+from train_judge.trainer import OperationCount
 
 BATCH = [Encoded([5, 6, 7], [1, 2], False), Encoded([8], [3, 4, 2], False)]
 
@@ -68,6 +70,23 @@ def test_the_loss_of_an_update_is_the_mean_over_all_its_target_tokens() -> None:
     assert parts == pytest.approx(target_loss(model(**batch), labels).item(), rel=1e-5)
 
 
+def test_the_loss_of_a_validation_is_the_mean_over_all_its_target_tokens() -> None:
+    """Two passes, of 2 and of 3 target tokens, weigh by their tokens."""
+    model = small_model()
+    rows = []
+    for one in BATCH:
+        batch = collate([one], pad=0)
+        labels = batch.pop("labels")
+        rows.append(target_losses(model(**batch).logits, labels).detach())
+    batch = collate(BATCH, pad=0)
+    labels = batch.pop("labels")
+    outputs = model(**batch)
+    whole = target_loss(outputs, labels).item()
+    assert [row[0, 1] for row in rows] == [2, 3]
+    assert mean_loss(torch.cat(rows).numpy()) == pytest.approx(whole, rel=1e-5)
+    assert mean_loss(target_losses(outputs.logits, labels).detach().numpy()) == pytest.approx(whole)
+
+
 def test_operations_by_hand() -> None:
     """Weights outside of the embeddings: 3 layers × (4 × 8² + 3 × 8 × 12 + 2 × 8) + 8 = 1688.
 
@@ -102,9 +121,7 @@ def test_validation_takes_both_orders_together() -> None:
     Pair 2: first shown wins in both orders, .6 and .7: not consistent; the mean says second.
     """
     rows = [[0.9, 0.1, 0, 0], [0.2, 0.8, 0, 1], [0.6, 0.4, 0, 0], [0.7, 0.3, 0, 1]]
-    figures = validation_figures(
-        EvalPrediction(predictions=torch.tensor(rows).numpy(), label_ids=None)
-    )
+    figures = validation_figures(np.array(rows))
     assert figures == {"accuracy": 0.5, "consistency": 0.5}
 
 

@@ -29,6 +29,11 @@ def test_values_take_the_types_of_their_fields(tmp_path: Path) -> None:
     assert config.lora == Lora(rank=4, modules="all-linear")
 
 
+def test_pairs_are_swapped_at_random_and_answers_not_at_all(tmp_path: Path) -> None:
+    assert read(tmp_path, MINIMUM).swap is Swap.RANDOM
+    assert read(tmp_path, MINIMUM + "learns: answer\n").swap is None
+
+
 def test_changes_replace_the_files_keys(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(MINIMUM, "utf-8")
@@ -51,6 +56,9 @@ def test_changes_replace_the_files_keys(tmp_path: Path) -> None:
         (MINIMUM + "warmup: 1\n", "warmup is 1.0; a share in [0, 1)"),
         (MINIMUM + "batch: 10\nmicro_batch: 4\n", "micro_batch is 4; a divisor of batch (10)"),
         (MINIMUM + "keep: 1\n", "keep is 1; 0, or at least 2"),
+        (MINIMUM + "learns: answer\nswap: both\n", "swap is <Swap.BOTH: 'both'>; leave it out"),
+        (MINIMUM + "learns: answer\nswap: none\n", "an answer has no order"),
+        (MINIMUM + "export_epochs: 2\n", "export_epochs is 2: bool is needed"),
         (MINIMUM + "lora: {rank: 0}\n", "rank is 0; at least 1"),
         (MINIMUM + "lora: {modules: []}\n", "modules is (); at least one name"),
         (MINIMUM + "learning_rate: .inf\n", "learning_rate is inf; above 0"),

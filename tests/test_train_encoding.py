@@ -36,7 +36,7 @@ def prompt_of(example: Example) -> str:
     return render(PromptStyle.PANDALM, fields)
 
 
-@pytest.mark.parametrize("learns", Learns)
+@pytest.mark.parametrize("learns", [Learns.ALL, Learns.VERDICT])
 @pytest.mark.parametrize("verdict", LABELS)
 def test_what_is_learnt_is_what_judging_reads_and_scores(
     tokenizer: object, learns: Learns, verdict: Verdict

@@ -1,4 +1,7 @@
-"""A rule that a tiny model learns within seconds: the response that says "right" is better."""
+"""Rules that a tiny model learns within seconds: the response that says "right" is better.
+
+And, as an instruction: say the word that you are told.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,16 @@ def examples(count: int, seed: int) -> list[dict[str, str]]:
                 "verdict": verdict,
             }
         )
+    return rows
+
+
+def answers(count: int, seed: int) -> list[dict[str, str]]:
+    """Instructions with their answers, of distinct prompts; another seed has other prompts."""
+    drawn = random.Random(seed)
+    rows = []
+    for number in range(count):
+        word = drawn.choice(_WORDS)
+        rows.append({"instruction": f"{seed}-{number}: say {word}", "output": word})
     return rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -21,7 +22,7 @@ def collate(batch: Sequence[Encoded], pad: int) -> dict[str, Any]:
         `input_ids`, `attention_mask`, `position_ids`, `labels`, all [rows, longest]; labels are
         IGNORED outside of targets; and `logits_to_keep`: the columns whose logits the loss needs.
         No other are computed, which saves the large product with the vocabulary for all prompts.
-        `shortened` counts the examples whose prompt lost something; it is no input of a model.
+        `shortened` counts the examples that lost something; it is no input of a model.
     """
     longest = max(len(one.prompt) + len(one.target) for one in batch)
     ids, mask, labels = [], [], []
@@ -54,10 +55,26 @@ def target_loss(
             accumulation and processes give the mean over all tokens; None for those at hand.
     """
     logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
-    wanted = labels[:, -(logits.shape[1] - 1) :].to(logits.device)
-    # The logits of a column tell the token of the next one.
-    told = logits[:, :-1].float()
+    told, wanted = _aligned(logits, labels)
     total = cross_entropy(
         told.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
     )
     return total / (wanted.ne(IGNORED).sum() if num_items_in_batch is None else num_items_in_batch)
+
+
+def target_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """[rows, 2]: sum of the cross-entropy of a row's target tokens, in nats, and their number."""
+    told, wanted = _aligned(logits, labels)
+    losses = cross_entropy(told.mT, wanted, ignore_index=IGNORED, reduction="none").sum(1)
+    return torch.stack([losses, wanted.ne(IGNORED).sum(1).to(losses)], 1)
+
+
+def mean_loss(rows: np.ndarray) -> float:
+    """Mean over all target tokens, from rows that begin as those of `target_losses` do."""
+    losses, tokens = rows[:, :2].sum(0, dtype=np.float64)
+    return float(losses / tokens)
+
+
+def _aligned(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits in float32 and the tokens that they tell: those of a column tell the next one's."""
+    return logits[:, :-1].float(), labels[:, -(logits.shape[1] - 1) :].to(logits.device)

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 _WHOLE = "whole.json"
 """Written last: a checkpoint without it was cut off while it was saved."""
 _TRAINING = "training.json"
+_KINDS = ("checkpoint-*", "epoch-*")  # of folders that a training leaves on its way
 
 
 def claim(output: Path, training: Mapping[str, Any]) -> None:
@@ -45,7 +46,7 @@ def claim(output: Path, training: Mapping[str, Any]) -> None:
                 "same configuration to resume it."
             )
         return
-    if foreign := [place.name for place in output.glob("checkpoint-*")]:
+    if foreign := [place.name for kind in _KINDS for place in output.glob(kind)]:
         raise UsageError(
             f"{output}: holds {listing(foreign)} of another program. Name another output."
         )
@@ -82,7 +83,7 @@ class MarkWhole(TrainerCallback):
         Raises:
             InputError: weights that are no numbers: they are not gone on from.
         """
-        require_finite(model)
+        require_finite(model.parameters())
         if torch.distributed.is_initialized():
             torch.distributed.barrier()  # each process writes a part
         if state.is_world_process_zero:
@@ -108,9 +109,9 @@ class ObeyArguments(TrainerCallback):
         control.should_log |= state.global_step == state.max_steps
 
 
-def require_finite(model: Any) -> None:
+def require_finite(weights: Iterable[torch.Tensor]) -> None:
     """Raise an InputError where a weight is infinite or no number."""
-    if not all(torch.isfinite(weight).all() for weight in model.parameters()):
+    if not all(torch.isfinite(weight).all() for weight in weights):
         raise InputError(
             "the training diverged: weights are infinite or no numbers. Take a lower "
             "learning_rate, or more warmup."

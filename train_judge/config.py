@@ -8,7 +8,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import yaml
 
 from pandalm_eval.errors import InputError, UsageError
-from train_judge.examples import Example
 
 
 class Swap(StrEnum):
@@ -31,16 +30,14 @@ class Swap(StrEnum):
 
 
 class Learns(StrEnum):
-    """What of a target is learnt."""
+    """What a model is taught to write."""
 
     ALL = "all"
-    """Verdict, reason and reference, where there are any."""
+    """About a pair: verdict, reason and reference, where there are any."""
     VERDICT = "verdict"
-    """The verdict alone."""
-
-    def of(self, example: Example) -> Example:
-        """What is learnt of an example."""
-        return example if self is Learns.ALL else replace(example, reason="", reference="")
+    """About a pair: the verdict alone."""
+    ANSWER = "answer"
+    """The answer to an instruction."""
 
 
 class Schedule(StrEnum):
@@ -95,11 +92,14 @@ class Config:
 
     Attributes:
         pretrained, revision, gguf_file: the base model, as in `--model_args` of hf-judge.
-        train: JSONL of examples (`train_judge.examples`).
+        train: JSONL of pairs with verdicts (`train_judge.examples`), or of answers
+            (`train_judge.answers`).
         validation: the same, of other prompts; None for no validation.
         output: folder of the result; checkpoints and log are in it, too.
-        max_length: most tokens of prompt and target; responses are shortened to fit, targets never.
-        swap, learns: see their enumerations.
+        max_length: most tokens of prompt and target. The responses of a pair are shortened to fit,
+            its target never; of an answer, the end is cut off.
+        learns: see its enumeration.
+        swap: the same; for pairs only, which are shown in `random` order by default.
         epochs: passes over the data.
         batch: examples of an update, over all processes and accumulated passes.
         micro_batch: examples of one pass of one process.
@@ -113,6 +113,7 @@ class Config:
         deepspeed: `zero2`, `zero3` (shipped) or the path of a DeepSpeed JSON; None for none.
         save_every, validate_every, log_every: in updates; 0 saves and validates after each epoch.
         keep: newest checkpoints that are kept, at least 2; 0 keeps all.
+        export_epochs: whether each epoch leaves its weights in `epoch-N/` (`train_judge.epochs`).
         report_to: `tensorboard`, `wandb`, …, as transformers knows them.
         seed: of order, swaps, adapters and dropout.
     """
@@ -124,8 +125,8 @@ class Config:
     revision: str | None = None
     gguf_file: str | None = None
     max_length: int = 1024
-    swap: Swap = Swap.RANDOM
     learns: Learns = Learns.ALL
+    swap: Swap | None = None
     epochs: int = 2
     batch: int = 128
     micro_batch: int = 4
@@ -144,12 +145,15 @@ class Config:
     validate_every: int = 0
     log_every: int = 10
     keep: int = 2
+    export_epochs: bool = False
     report_to: tuple[str, ...] = field(default=())
     seed: int = 2023
 
     def __post_init__(self) -> None:
+        of_pairs = self.learns is not Learns.ANSWER
         _require(
             self,
+            ("swap", "leave it out: an answer has no order", of_pairs or self.swap is None),
             ("output", "the name of a folder", bool(self.output.strip())),
             ("max_length", "at least 16 tokens", self.max_length >= 16),
             ("epochs", "at least 1", self.epochs >= 1),
@@ -173,6 +177,8 @@ class Config:
             ),
             ("seed", "0 or more", self.seed >= 0),
         )
+        if of_pairs and self.swap is None:
+            object.__setattr__(self, "swap", Swap.RANDOM)  # so that card and resume know it
 
 
 class _OnceLoader(yaml.SafeLoader):

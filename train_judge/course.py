@@ -59,23 +59,24 @@ class StopWhenDiverged(TrainerCallback):
 
 
 def plot_course(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the picture of a log; the suffix says the format.
+    """Write the picture of a log, without panels that have no data; the suffix says the format.
 
     Args:
         history: records of {step, …} as in `log.json`.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 9.6), layout="constrained")
-    panels = figure.subplots(len(_PANELS), sharex=True)
-    for axes, (label, lines) in zip(panels, _PANELS, strict=True):
+    told = {key for record in history for key in record}
+    shown = [panel for panel in _PANELS if told & {key for key, _ in panel[1]}]
+    figure = Figure(figsize=(6.4, 2.4 * len(shown)), layout="constrained")
+    panels = figure.subplots(len(shown), sharex=True, squeeze=False)[:, 0]
+    for axes, (label, lines) in zip(panels, shown, strict=True):
         for (key, name), style in zip(lines, ("-", "--"), strict=False):
             points = [(record["step"], record[key]) for record in history if key in record]
             if points:
                 axes.plot(*zip(*points, strict=True), style, marker=".", label=name)
         axes.set_ylabel(label)
-        if axes.lines:
-            axes.legend(frameon=False)
+        axes.legend(frameon=False)
         axes.grid(alpha=0.3)
     panels[0].set_yscale("log")  # it falls by orders of magnitude at first
     panels[-1].set_xlabel("updates")

@@ -1,4 +1,4 @@
-"""An example as token ids: the judge's own prompt, and the target that follows it."""
+"""A pair with its verdict as token ids: the judge's own prompt, and the target that follows it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,27 @@ from train_judge.examples import Example
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Token ids of one example.
+    """Token ids of one record.
 
     Attributes:
-        prompt: with the tokenizer's own special tokens, as the judge will read it.
-        target: verdict first, end-of-sequence last; the loss is on these alone.
-        shortened: whether the prompt lost anything.
+        prompt: with the tokenizer's own special tokens, as the model will be asked.
+        target: what it is to write; the loss is on these alone.
+        shortened: whether anything was cut off.
     """
 
     prompt: list[int]
     target: list[int]
     shortened: bool
+
+
+def end_of_sequence(tokenizer: Any) -> int:
+    """The token that ends a text; raise an InputError where there is none."""
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"the tokenizer {tokenizer.name_or_path} has no end-of-sequence token, so that a "
+            "model could not learn to stop. Name one in its tokenizer_config.json."
+        )
+    return int(tokenizer.eos_token_id)
 
 
 _SHORTEST = (Verdict.TIE, "-", "-")
@@ -37,7 +47,7 @@ class ExampleEncoder:
     """From examples to token ids of at most `max_length` together.
 
     The prompt is rendered, shortened and encoded by the functions that judge: training and judging
-    cannot differ. The target is never shortened.
+    cannot differ. The target, verdict first and end-of-sequence last, is never shortened.
     """
 
     def __init__(self, tokenizer: Any, max_length: int, learns: Learns) -> None:
@@ -45,11 +55,7 @@ class ExampleEncoder:
         self._encoder = Encoder(tokenizer)
         self.max_length = max_length
         self.learns = learns
-        if tokenizer.eos_token_id is None:
-            raise InputError(
-                f"the tokenizer {tokenizer.name_or_path} has no end-of-sequence token, so that a "
-                "judge could not learn to stop. Name one in its tokenizer_config.json."
-            )
+        self._end = end_of_sequence(tokenizer)
         bare = self._count(_prompt(Fields("", "-", "", ""))) + len(self._ids(target(*_SHORTEST)))
         # No tokenizer makes more tokens than bytes; 8 for how texts join what stands around them.
         self.surely_fits = max_length - bare - 8
@@ -61,7 +67,8 @@ class ExampleEncoder:
         Raises:
             InputError: beside the target and the template nothing of a text has room.
         """
-        example = self.learns.of(example)
+        if self.learns is Learns.VERDICT:
+            example = example.verdict_alone()
         verdict = TARGETS[example.verdict]
         rest = target(example.verdict, example.reason, example.reference).removeprefix(verdict)
         fields = Fields.clean(
@@ -76,7 +83,7 @@ class ExampleEncoder:
         prompt = self._encoder.prompt(text)
         # In two steps, so that the verdict's tokens are those that judging scores.
         begun = self._encoder.continuation(text, prompt, verdict)
-        ids = [*begun, *self._after(verdict, rest), self._tokenizer.eos_token_id]
+        ids = [*begun, *self._after(verdict, rest), self._end]
         emptied = [
             name
             for name in ("instruction", "response1", "response2")

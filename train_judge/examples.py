@@ -37,6 +37,21 @@ class Example:
         """The sampling unit: equal instruction and input, equal id."""
         return prompt_hash(self.instruction, self.input)
 
+    @property
+    def characters(self) -> int:
+        """Of all texts."""
+        shown = (self.instruction, self.input, self.response1, self.response2)
+        return sum(map(len, (*shown, self.reason, self.reference)))
+
+    @property
+    def whole_bytes(self) -> int:
+        """Bytes of what is never shortened: reason and reference."""
+        return len(self.reason.encode()) + len(self.reference.encode())
+
+    def verdict_alone(self) -> Example:
+        """The same without reason and reference."""
+        return replace(self, reason="", reference="")
+
     def swapped(self) -> Example:
         """The same with the responses exchanged, in the verdict and where the reason names them."""
         return replace(

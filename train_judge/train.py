@@ -1,4 +1,4 @@
-"""Train a judge: one configuration file, on a laptop's CPU, a GPU, or many.
+"""Train a judge, or a model that answers: one configuration file, on a CPU, a GPU, or many.
 
     python -m train_judge.train --config FILE
     torchrun --nproc_per_node 8 -m train_judge.train --config FILE
@@ -17,6 +17,7 @@ import errno
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,8 @@ from train_judge.config import Config, read_config
 from train_judge.steps import checksum, command
 
 if TYPE_CHECKING:
-    from train_judge.learning_data import ExampleTable
-    from train_judge.trainer import JudgeTrainer
+    from train_judge.learning_data import RecordTable
+    from train_judge.trainer import OrderedTrainer
 
 _log = logging.getLogger("train_judge")
 
@@ -110,11 +111,10 @@ def _train(config: Config, output: Path) -> None:
     from train_judge import checkpoints
     from train_judge.arguments import training_arguments
     from train_judge.base_model import base_checkpoint, load_model
-    from train_judge.encoding import ExampleEncoder
-    from train_judge.learning_data import ExampleTable, LearningData, both_orders
-    from train_judge.order import learning_order
+    from train_judge.learning_data import RecordTable
     from train_judge.result import FINISHED, save_result
-    from train_judge.trainer import JudgeTrainer
+    from train_judge.subject import subject_of
+    from train_judge.trainer import OrderedTrainer
 
     if launch.is_first():
         checkpoints.claim(output, _decisive(config))
@@ -122,27 +122,28 @@ def _train(config: Config, output: Path) -> None:
         _log.info("%s: this training is finished. Name another output to repeat it.", output)
         return
     tokenizer = base_checkpoint(config).load_tokenizer()
-    encode = ExampleEncoder(tokenizer, config.max_length, config.learns)
-    learnt = ExampleTable(Path(config.train), output / "data", encode)
+    subject = subject_of(config, tokenizer)
+    read = partial(RecordTable, cache=output / "data", format=subject.format, encode=subject.encode)
+    learnt = read(Path(config.train))
     held_out = None
     if config.validation is not None:
-        held_out = ExampleTable(Path(config.validation), output / "data", encode)
+        held_out = read(Path(config.validation))
         _require_other_prompts(learnt, held_out)
-    places, swaps = learning_order(learnt.lengths, config)
-    arguments = training_arguments(config, len(places) // config.batch)
+    lessons = subject.learning(learnt, config)
+    arguments = training_arguments(config, len(lessons) // config.batch)
     with arguments.main_process_first(local=False):
         newest = checkpoints.newest(output)
     if newest is not None:
         _log.info("%s: goes on from %s.", output, newest.name)
     set_seed(config.seed)  # of adapters
-    trainer = JudgeTrainer.of(
+    trainer = OrderedTrainer.of(
         config,
         model=load_model(config),
         args=arguments,
-        train_dataset=LearningData(learnt, places, swaps, encode),
-        eval_dataset=None if held_out is None else both_orders(held_out, encode),
+        train_dataset=lessons,
+        eval_dataset=None if held_out is None else subject.validation(held_out),
         tokenizer=tokenizer,
-        first_tokens=encode.first_tokens(),
+        subject=subject,
     )
     _say_plan(config, trainer, learnt, held_out)
     trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
@@ -184,7 +185,7 @@ def _decisive(config: Config) -> dict[str, Any]:
     return {key: value for key, value in told.items() if key not in _FREE}
 
 
-def _require_other_prompts(learnt: ExampleTable, held_out: ExampleTable) -> None:
+def _require_other_prompts(learnt: RecordTable[Any], held_out: RecordTable[Any]) -> None:
     if shared := learnt.prompts & held_out.prompts:
         raise InputError(
             f"{held_out.path}: {len(shared)} of its {len(held_out.prompts)} prompts also stand in "
@@ -193,10 +194,13 @@ def _require_other_prompts(learnt: ExampleTable, held_out: ExampleTable) -> None
 
 
 def _say_plan(
-    config: Config, trainer: JudgeTrainer, learnt: ExampleTable, held_out: ExampleTable | None
+    config: Config,
+    trainer: OrderedTrainer,
+    learnt: RecordTable[Any],
+    held_out: RecordTable[Any] | None,
 ) -> None:
     updates = trainer.args.max_steps
-    checked = "no validation" if held_out is None else f"{len(held_out)} validation pairs"
+    checked = "no validation" if held_out is None else f"{len(held_out)} for validation"
     _log.info(
         "%s: %d examples of %d prompts, %s; %d epochs, %d updates of %d examples in %d processes.",
         config.output,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,22 +11,24 @@ import torch
 from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, Trainer, TrainingArguments
 
-from train_judge.batches import IGNORED, collate, target_loss
+from train_judge.batches import collate, target_loss
 from train_judge.checkpoints import MarkWhole, ObeyArguments
 from train_judge.config import Config
 from train_judge.course import KeepLog, StopWhenDiverged
+from train_judge.epochs import ExportEpochs
 from train_judge.learning_data import LearningData
+from train_judge.subject import Subject
 
 
-class JudgeTrainer(Trainer):
-    """Learns examples in the order in which they stand, and logs how fast.
+class OrderedTrainer(Trainer):
+    """Learns records in the order in which they stand, and logs how fast.
 
-    `shortened` is the share of examples whose prompt lost something; `tokens_per_second` is of all
-    tokens but padding, over all processes; `mfu` the model's floating point operations against the
-    rate of matrix products that is measured at the start.
+    `shortened` is the share of records that lost something; `tokens_per_second` is of all tokens
+    but padding, over all processes; `mfu` the model's floating point operations against the rate of
+    matrix products that is measured at the start.
     """
 
-    first_tokens: torch.Tensor
+    subject: Subject[Any]
     count: OperationCount
     rate: float
     operations: float
@@ -41,11 +42,11 @@ class JudgeTrainer(Trainer):
         *,
         model: Any,
         args: TrainingArguments,
-        train_dataset: LearningData,
-        eval_dataset: LearningData | None,
+        train_dataset: LearningData[Any],
+        eval_dataset: LearningData[Any] | None,
         tokenizer: Any,
-        first_tokens: Sequence[int],
-    ) -> JudgeTrainer:
+        subject: Subject[Any],
+    ) -> OrderedTrainer:
         """The trainer of a configuration."""
         pad = tokenizer.pad_token_id
         trainer = cls(
@@ -55,10 +56,12 @@ class JudgeTrainer(Trainer):
             eval_dataset=eval_dataset,
             data_collator=partial(collate, pad=tokenizer.eos_token_id if pad is None else pad),
             compute_loss_func=target_loss,
-            compute_metrics=validation_figures,
+            compute_metrics=partial(_metrics, subject),
             callbacks=[ObeyArguments(), StopWhenDiverged(), KeepLog(), MarkWhole()],
         )
-        trainer.first_tokens = torch.tensor(first_tokens)
+        if config.export_epochs:
+            trainer.add_callback(ExportEpochs(trainer, tokenizer, config))
+        trainer.subject = subject
         trainer.count = OperationCount(model)
         trainer.rate = matmul_rate(torch.bfloat16 if config.bf16 else torch.float32, args.device)
         trainer.operations = 0.0
@@ -87,14 +90,15 @@ class JudgeTrainer(Trainer):
     def prediction_step(
         self, model: Any, inputs: dict[str, Any], *more: Any, **options: Any
     ) -> tuple[Any, Any, Any]:
-        """Loss, and in place of logits and labels what validation needs of them.
+        """In place of loss, logits and labels what validation needs of them, row by row.
 
-        Here, before rows of several processes are padded to one length.
+        Here, before rows of several processes are padded to one length. The Trainer's own loss
+        would be a mean over passes, whatever number of tokens each has.
         """
         del inputs["shortened"]
-        loss, logits, labels = super().prediction_step(model, inputs, *more, **options)
-        figures = verdict_probabilities(logits, labels, self.first_tokens)
-        return loss, figures, figures[:, 3]
+        _, logits, labels = super().prediction_step(model, inputs, *more, **options)
+        figures = self.subject.figures(logits, labels)
+        return None, figures, labels[:, 0]  # the Trainer asks for some labels
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, and beside a loss the speed since the last one."""
@@ -107,6 +111,10 @@ class JudgeTrainer(Trainer):
             self.shortened[:] = 0
         self.since = None
         super().log(logs)
+
+
+def _metrics(subject: Subject[Any], predictions: EvalPrediction) -> dict[str, float]:
+    return subject.metrics(np.asarray(predictions.predictions))
 
 
 class OperationCount:
@@ -164,35 +172,3 @@ def matmul_rate(dtype: torch.dtype, device: torch.device) -> float:
 def _wait(device: torch.device) -> None:
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
-
-
-def verdict_probabilities(
-    logits: torch.Tensor, labels: torch.Tensor, first_tokens: torch.Tensor
-) -> torch.Tensor:
-    """What stands where the verdict is told.
-
-    Returns:
-        [rows, 4]: probabilities of first, second and tie among themselves, and the place of the
-        gold verdict among them; all for the order that is shown.
-    """
-    wanted = labels[:, -(logits.shape[1] - 1) :]
-    column = wanted.ne(IGNORED).int().argmax(1)
-    rows = torch.arange(len(wanted), device=logits.device)
-    told = logits[rows, column][:, first_tokens.to(logits.device)].float().softmax(1)
-    gold = wanted[rows, column][:, None].eq(first_tokens.to(wanted.device)).int().argmax(1)
-    return torch.cat([told, gold[:, None].to(told)], 1)
-
-
-def validation_figures(predictions: EvalPrediction) -> dict[str, float]:
-    """Accuracy of the mean over both orders, and position consistency, both shares of pairs.
-
-    Takes rows of `verdict_probabilities`, every pair followed by itself swapped.
-    """
-    rows = np.asarray(predictions.predictions).reshape(-1, 2, 4)
-    own = rows[:, 0, :3]
-    swapped = rows[:, 1, [1, 0, 2]]
-    judged = (own + swapped).argmax(1)
-    return {
-        "accuracy": float(np.mean(judged == rows[:, 0, 3])),
-        "consistency": float(np.mean(own.argmax(1) == swapped.argmax(1))),
-    }
