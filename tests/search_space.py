@@ -32,7 +32,7 @@ def told(folder: Path, base: Path, **changes: Any) -> dict[str, Any]:
         "tuning": {
             "pretrained": str(base),
             "train": str(write_lines(folder / "train.jsonl", prompts(16, seed=1))),
-            "max_length": 96,
+            "max_length": 256,
             "batch": 8,
             "micro_batch": 8,
             "bf16": False,

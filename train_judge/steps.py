@@ -157,6 +157,12 @@ def written(path: Path) -> Iterator[TextIO]:
             temporary.unlink(missing_ok=True)
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Write in one step: what stands there is the old or the new content, whole."""
+    with written(path) as file:
+        json.dump(content, file, indent=1)
+
+
 def write_record(file: TextIO, record: Mapping[str, Any]) -> None:
     """One line of JSONL."""
     file.write(clean_text(json.dumps(record, ensure_ascii=False)))

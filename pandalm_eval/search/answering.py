@@ -8,6 +8,8 @@ One process for all of them, since it takes long to start. Answers that a killed
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -109,10 +111,11 @@ def _required(study: Study, configuration: Configuration) -> Path:
 
 
 def run_harness(words: Sequence[str]) -> int:
-    """`pandalm-eval run` in this process; returns its exit code."""
+    """`pandalm-eval run` in this process, without the harness's own table; returns its exit code."""
     from pandalm_eval.cli import main as command
 
-    return command(["run", *words])
+    with contextlib.redirect_stdout(io.StringIO()):
+        return command(["run", *words])
 
 
 def _weights(study: Study, weights: Path) -> dict[str, Any]:

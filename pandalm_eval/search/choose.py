@@ -26,7 +26,7 @@ from pandalm_eval.search.strategies.halving import halving
 from pandalm_eval.search.strategies.round_robin import round_robin
 from pandalm_eval.search.strategies.sequential import sequential
 from pandalm_eval.search.strategies.uniform import uniform
-from train_judge.checkpoints import write_json
+from train_judge.steps import write_json
 
 _log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from pandalm_eval.search.study import Prompts
 from pandalm_eval.tables.cells import p_value, share, with_interval
 from pandalm_eval.tables.contests import contest_rows
 from pandalm_eval.task import document
-from train_judge.checkpoints import write_json
+from train_judge.steps import write_json
 
 Row = dict[str, Any]
 

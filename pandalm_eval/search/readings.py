@@ -23,7 +23,7 @@ from pandalm_eval.judgments import Reading
 from pandalm_eval.pairs import Pair
 from pandalm_eval.search.space import Judging
 from pandalm_eval.verdicts import Invalid
-from train_judge.checkpoints import write_json
+from train_judge.steps import write_json
 
 
 class Order(NamedTuple):

@@ -241,7 +241,7 @@ def _word(key: str, value: Any) -> str:
         pass
     else:
         told = f"{key}-{told}"
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", told)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", told)
 
 
 def read_space(path: Path) -> Space:

@@ -41,8 +41,7 @@ from pandalm_eval.instructions import INFERENCE_SET
 from pandalm_eval.records import read_object
 from pandalm_eval.search.journal import open_storage
 from pandalm_eval.search.space import Configuration, Space, Training, read_space
-from train_judge.checkpoints import write_json
-from train_judge.steps import checksum
+from train_judge.steps import checksum, write_json
 
 if TYPE_CHECKING:
     import optuna

@@ -118,7 +118,8 @@ def _train(study: Study, claim: Claim, bar: Any) -> str | None:
 
 def _answer(study: Study, claim: Claim, bar: Any) -> str | None:
     """Let every epoch that is there answer; returns why that failed."""
-    if all(study.answered(claim.training).values()):
+    epochs = study.training_folder(claim.training) / "output"
+    if all(study.answered(claim.training).values()) or not any(epochs.glob("epoch-*")):
         return None
     launch = study.space.answers.launch or (sys.executable, "-m")
     words = [*launch, "pandalm_eval.search.answering", str(study.folder), claim.training.name]
