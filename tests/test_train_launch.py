@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_judge import examples, make_base, write_config, write_lines
+from tiny_judge import answers, examples, make_base, write_config, write_lines
 
 pytestmark = pytest.mark.slow  # DeepSpeed compiles its communication once, for minutes
 
@@ -37,13 +38,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_base(tmp_path_factory.mktemp("base"))
 
 
-def run(launcher: str, folder: Path, base: Path, processes: int) -> str:
+def run(launcher: str, folder: Path, base: Path, processes: int, **changes: Any) -> str:
     folder.mkdir(exist_ok=True)
-    validation = write_lines(folder / "validation.jsonl", examples(8, seed=5))
+    # 14 rows in passes of 4: two processes do not share them evenly.
+    validation = write_lines(folder / "validation.jsonl", examples(7, seed=5))
     command, deepspeed = LAUNCHERS[launcher]
-    config = write_config(
-        folder, base, micro_batch=4, validation=str(validation), deepspeed=deepspeed
-    )
+    told = {"micro_batch": 4, "validation": str(validation), "export_epochs": True, **changes}
+    config = write_config(folder, base, deepspeed=deepspeed, **told)
     ran = subprocess.run(
         [*map(str, command), "--config", str(config)],
         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"},
@@ -82,11 +83,28 @@ def test_every_launcher_gives_the_plain_losses_and_resumes(
         assert torch.allclose(ours[key].float(), theirs[key].float(), atol=TOLERANCE), key
     # As if it had been killed after its first checkpoint but one.
     whole = (folder / "out" / "model.safetensors").read_bytes()
+    assert (folder / "out" / "epoch-2" / "model.safetensors").read_bytes() == whole
+    shutil.rmtree(folder / "out" / "epoch-2")
     (folder / "out" / "finished.json").unlink()
     (folder / "out" / "model.safetensors").unlink()
     shutil.rmtree(folder / "out" / "checkpoint-12")
     assert "goes on from checkpoint-9" in run(launcher, folder, base, processes)
     assert (folder / "out" / "model.safetensors").read_bytes() == whole
+    assert (folder / "out" / "epoch-2" / "model.safetensors").read_bytes() == whole
+
+
+def test_adapters_that_were_split_are_exported(base: Path, tmp_path: Path) -> None:
+    data = write_lines(tmp_path / "answers.jsonl", answers(33, seed=1))
+    validation = write_lines(tmp_path / "v.jsonl", answers(7, seed=5))
+    told = {"train": str(data), "validation": str(validation), "learns": "answer"}
+    run("deepspeed-zero3", tmp_path, base, 2, lora={"rank": 4}, **told)
+    epoch, last = (
+        load_file(tmp_path / "out" / name / "adapter_model.safetensors")
+        for name in ("epoch-2", "adapter")
+    )
+    assert epoch.keys() == last.keys()
+    assert all(torch.equal(epoch[key], last[key]) for key in last)
+    assert all(weight.numel() for weight in last.values())
 
 
 def test_accelerate_launches_deepspeed(base: Path, plain: Path, tmp_path: Path) -> None:
