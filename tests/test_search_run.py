@@ -1,4 +1,4 @@
-"""pandalm-eval search: a study from its space to its report, with real trainings of a tiny model."""
+"""pandalm-eval search: a study from its space to its report, its trainings real and tiny."""
 
 from __future__ import annotations
 
