@@ -10,16 +10,16 @@ import yaml
 
 from tests.tiny_judge import write_lines
 
-_NUMBERS = ("one", "two", "three", "four", "five", "six")
+_WORDS = ("red", "blue", "green", "tall", "small", "old", "new", "warm", "cold", "quick", "slow")
 
 
 def prompts(count: int, seed: int) -> list[dict[str, str]]:
-    """Prompts with the answer that is wanted; another seed has other prompts."""
+    """Prompts with the answer that is wanted; another seed has quite other prompts."""
     drawn = random.Random(seed)
     return [
         {
-            "instruction": f"Repeat the word of exercise {seed}-{number}.",
-            "input": (word := drawn.choice(_NUMBERS)),
+            "instruction": f"{seed}-{number} " + " ".join(drawn.choices(_WORDS, k=6)),
+            "input": (word := drawn.choice(_WORDS)),
             "output": f"{word} {word}",
         }
         for number in range(count)

@@ -78,6 +78,21 @@ def test_data_that_changed_are_refused(study: Study, tmp_path: Path) -> None:
         Study.open(study.folder).require_same_data()
 
 
+def test_a_prompt_that_stands_in_two_sets_is_refused(tmp_path: Path) -> None:
+    space = write_space(tmp_path, BASE)
+    rows = (tmp_path / "train.jsonl").read_text("utf-8").splitlines()
+    for name, row in (("validation.jsonl", rows[3]), ("held_out.jsonl", rows[4].upper())):
+        with (tmp_path / name).open("a", encoding="utf-8") as file:
+            file.write(
+                row.replace("INSTRUCTION", "instruction").replace('"INPUT"', '"input"') + "\n"
+            )
+    with pytest.raises(InputError) as caught:
+        Study.create(tmp_path / "study", space)
+    assert "train.jsonl: 1 of its 16 prompts stand in" in str(caught.value)
+    assert str(caught.value).count("too, or nearly") == 2
+    assert not (tmp_path / "study" / "study.json").exists()
+
+
 def test_a_password_is_not_written_down(tmp_path: Path) -> None:
     url = "postgresql://me:secret@host/db"
     with pytest.raises(UsageError, match="holds a password") as caught:

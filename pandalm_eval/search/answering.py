@@ -111,7 +111,7 @@ def _required(study: Study, configuration: Configuration) -> Path:
 
 
 def run_harness(words: Sequence[str]) -> int:
-    """`pandalm-eval run` in this process, without the harness's own table; returns its exit code."""
+    """`pandalm-eval run` in this process, without its printed table; returns the exit code."""
     from pandalm_eval.cli import main as command
 
     with contextlib.redirect_stdout(io.StringIO()):

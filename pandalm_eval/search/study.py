@@ -39,6 +39,7 @@ from pandalm_eval.data import locate
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.instructions import INFERENCE_SET
 from pandalm_eval.records import read_object
+from pandalm_eval.search.apart import require_apart
 from pandalm_eval.search.journal import open_storage
 from pandalm_eval.search.space import Configuration, Space, Training, read_space
 from train_judge.steps import checksum, write_json
@@ -124,6 +125,10 @@ class Study:
     def _begin(cls, folder: Path, space: Space, space_file: Path, storage: str | None) -> Study:
         if {place.name for place in folder.iterdir()} - {".lock", "space.yaml"}:
             raise UsageError(f"{folder}: is not empty, and no study. Name another folder.")
+        require_apart(
+            Path(str(space.tuning.get("train"))).expanduser(),
+            *(_prompt_file(space, prompts) for prompts in Prompts),
+        )
         told = {
             "format": FORMAT,
             "version": __version__,
