@@ -22,8 +22,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from search_worlds import CANDIDATES, PROMPTS, Judge, World, flat, peaked, stepped, unstructured
+from search_worlds import (
+    CANDIDATES,
+    GRID,
+    PROMPTS,
+    Judge,
+    World,
+    flat,
+    peaked,
+    stepped,
+    unstructured,
+)
 
+from pandalm_eval.search.strategies.adaptive import adaptive
 from pandalm_eval.search.strategies.asking import Choice, Strategy
 from pandalm_eval.search.strategies.halving import halving
 from pandalm_eval.search.strategies.round_robin import round_robin
@@ -67,7 +78,7 @@ OTHER = Judge(ties=0.2, flips=0.25, taste=0.1, prompt_scale=0.6, shared=0.0, tai
 def cells() -> list[Cell]:
     """Main setting, sweep of lean and invalid rate, the confirmation, and studies to tune on."""
     main = [
-        Cell("main", landscape, Judge(), seed, 0.02, 0.02, 2000)
+        Cell("main", landscape, Judge(), seed, 0.02, 0.02, 1000)
         for landscape, seed in ((flat, 11), (peaked, 12))
     ]
     sweep = [
@@ -102,12 +113,23 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    fixed = [Entry("sequential", None, sequential), Entry("round_robin", None, round_robin, 200)]
-    budgeted = {"uniform": (uniform, 500), "halving": (halving, 10**9)}
-    return fixed + [
-        Entry(name, fraction, partial(strategy, budget=SEQUENTIAL // fraction), most)
-        for name, (strategy, most) in budgeted.items()
-        for fraction in FRACTIONS
+    def at(name: str, strategy: Strategy, fraction: int, studies: int) -> Entry:
+        limited = partial(strategy, budget=SEQUENTIAL // fraction)
+        return Entry(name, fraction, limited, studies)
+
+    spend = partial(adaptive, error=0.0)
+    pooled = partial(spend, coordinates=GRID)
+    return [
+        Entry("sequential", None, sequential),
+        Entry("round_robin", None, round_robin, 100),
+        *(at("uniform", uniform, fraction, 300) for fraction in FRACTIONS),
+        *(at("halving", halving, fraction, 10**9) for fraction in FRACTIONS),
+        *(
+            at("adaptive", spend, fraction, 10**9 if fraction == 8 else 300)
+            for fraction in FRACTIONS
+        ),
+        *(at("adaptive, coordinates", pooled, fraction, 300) for fraction in (16, 8)),
+        at("adaptive, error .1", partial(adaptive, error=0.1), 4, 300),
     ]
 
 

@@ -48,18 +48,16 @@ class Pairing:
         self._lead = np.zeros(candidates, dtype=np.int64)  # times shown first − times shown second
         self._asked: dict[tuple[int, int], npt.NDArray[np.int8]] = {}
 
-    def take(self, pairs: Numbers, each: int = 1) -> Asked:
-        """So many readings of each of these different pairs (m, 2), as far as there are any."""
+    def take(self, pairs: Numbers, times: Numbers) -> Asked:
+        """So many readings, (m,), of each of these different pairs (m, 2), while there are any."""
         first, second = pairs.min(axis=1), pairs.max(axis=1)
         known = np.stack([self._known(*pair) for pair in np.stack([first, second], 1).tolist()])
         cost = self._read[first] + self._read[second] + self._rng.random(known.shape)
         cost += _PENALTIES[known]
-        if each == 1:
-            chosen = cost.argmin(axis=1)[:, None]
-        else:
-            each = min(each, cost.shape[1])
-            chosen = cost.argpartition(each - 1, axis=1)[:, :each]
-        row, column = np.nonzero(known[np.arange(len(pairs))[:, None], chosen] != _BOTH)
+        most = min(int(times.max()), cost.shape[1])
+        chosen = cost.argmin(axis=1)[:, None] if most == 1 else cost.argsort(axis=1)[:, :most]
+        left = known[np.arange(len(pairs))[:, None], chosen] != _BOTH
+        row, column = np.nonzero(left & (np.arange(most) < times[:, None]))
         prompt = chosen[row, column].astype(np.intp)
         before = known[row, prompt]
         first, second = first[row], second[row]

@@ -50,7 +50,7 @@ def spread(
     while budget > 0 and empty < len(among):  # a pass of empty rounds: every pair is exhausted
         pairs = next(rounds)
         at_once = max(1, min(each, budget // len(pairs)))
-        asked = pairing.take(pairs[:budget], at_once)
+        asked = pairing.take(pairs[:budget], np.full(len(pairs[:budget]), at_once))
         empty = 0 if len(asked) else empty + 1
         budget -= len(asked)
         size += len(asked)

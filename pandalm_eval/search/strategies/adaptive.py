@@ -1,0 +1,187 @@
+"""Ours: readings go where they decide, and the choice comes with a stated error.
+
+1. Opening: every candidate is read against a few others, each time on another prompt, in one order.
+   A second order of the same pair tells less than a new prompt, and orders are balanced anyway.
+2. A posterior of the strengths follows from all readings between candidates still in (`belief`).
+3. Candidates that are clearly worse than the best drop out, and their readings with them: how far a
+   good one beats a bad one says little of how it compares with another good one.
+4. The next readings are duels: the best by one draw from the posterior against the best of the rest
+   by another draw (top-two Thompson sampling), so whoever may be the best is read most.
+5. Again from 2., until the stated error is small enough, the budget is spent, or those that would
+   have to be read have been read on all prompts.
+
+Russo 2020, "Simple Bayesian algorithms for best-arm identification", Operations Research 68.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+
+from pandalm_eval.errors import InputError
+from pandalm_eval.search.strategies.asking import Asked, Choice, join
+from pandalm_eval.search.strategies.belief import START, Belief, believe, priors
+from pandalm_eval.search.strategies.pairing import Pairing
+from pandalm_eval.search.strategies.uniform import spread
+from pandalm_eval.statistics.clusters import Floats, Numbers
+
+OPENING = 10
+"""Readings of each candidate before the first look."""
+SMALLEST, LARGEST = 100, 400
+"""Readings between two looks: a third of those so far, within these bounds."""
+FEWEST = 10
+"""A batch with fewer readings left to ask than these is the end."""
+DROPPED = 2.5
+"""So many standard deviations of the difference below the best is clearly worse."""
+EQUAL = 1.645
+"""Within so many of them is not to be told from it: 5% to one side."""
+DRAWS = 1000
+"""From the posterior at each look: the resolution of the error is 1 in so many."""
+
+
+def adaptive(
+    candidates: int,
+    prompts: int,
+    rng: np.random.Generator,
+    *,
+    budget: int | None = None,
+    error: float = 0.05,
+    margin: float = 0.02,
+    coordinates: Floats | None = None,
+) -> Generator[Asked, Floats, Choice]:
+    """The highest posterior mean, which is least expected regret.
+
+    Args:
+        candidates, prompts, rng: as in `asking.Strategy`.
+        budget: readings at most, at least 1; by default an eighth of what `sequential` takes.
+        error: the stated error at which it stops before the budget is spent; 0 to spend it.
+        margin: what counts as an error, see below.
+        coordinates: (candidates, d), where the candidates lie, such as epoch and logarithm of the
+            learning rate; neighbours are then believed to be alike as far as the data bear it out.
+
+    Returns:
+        `error`: the posterior probability that some other candidate has an expected win rate of
+        more than ½ + margin against the chosen one, over all possible prompts. `equal`: those whose
+        difference from the chosen one is within 1.645 of its standard deviations. `strengths`: the
+        expected win rate of each against the chosen one, ½ itself, or, of one that dropped out,
+        against the best at that time; `spread`: its standard deviation. Where no reading of the
+        opening is valid it stops, with candidate 0, of which nothing is known.
+
+    Raises:
+        InputError: a budget below 1, or coordinates of another number of candidates.
+    """
+    budget = max(1, (candidates - 1) * prompts // 4) if budget is None else budget
+    _check(candidates, budget, coordinates)
+    pairing = Pairing(candidates, prompts, rng)
+    field = _Field(candidates, coordinates)
+    opening = min(budget, -(-OPENING * candidates // 2))
+    for batch in spread(np.arange(candidates), pairing, opening, rng):
+        field.add(batch, (yield batch))
+        budget -= len(batch)
+    while True:
+        field.look()
+        drawn = field.belief.draw(DRAWS, rng)
+        best = field.belief.best
+        wrong = float(np.mean(drawn.max(axis=1) > drawn[:, best] + margin))
+        size = min(budget, int(np.clip(field.count // 3, SMALLEST, LARGEST)))
+        if wrong <= error or size == 0 or not field.any_valid:
+            break
+        pairs, times = duels(drawn, size)
+        batch = pairing.take(field.names[pairs], times)
+        if len(batch) < min(size, FEWEST):
+            break
+        field.add(batch, (yield batch))
+        field.drop()
+        budget -= len(batch)
+    return field.choice(wrong)
+
+
+def _check(candidates: int, budget: int, coordinates: Floats | None) -> None:
+    if budget < 1:
+        raise InputError(f"The budget is {budget} readings; give at least 1.")
+    if coordinates is not None and len(coordinates) != candidates:
+        raise InputError(
+            f"There are coordinates of {len(coordinates)} candidates; give those of {candidates}."
+        )
+
+
+def duels(drawn: Floats, size: int) -> tuple[Numbers, Numbers]:
+    """Top-two Thompson sampling from draws (d ≥ 2 size, k): different pairs (m, 2), times (m,)."""
+    leader = drawn[:size].argmax(axis=1)
+    others = drawn[size : 2 * size].copy()
+    others[np.arange(size), leader] = -np.inf
+    pairs = np.sort(np.stack([leader, others.argmax(axis=1)], axis=1), axis=1)
+    different, times = np.unique(pairs, axis=0, return_counts=True)
+    return different, times
+
+
+class _Field:
+    """Those still in, the readings between them, and what follows from these."""
+
+    belief: Belief
+
+    def __init__(self, candidates: int, coordinates: Floats | None) -> None:
+        self.names = np.arange(candidates)
+        """Numbers of those still in; everything below counts them from 0."""
+        self.count = 0
+        """Readings, those of candidates out included."""
+        self._number = np.arange(candidates)
+        self._prior = priors(candidates, coordinates)
+        self._variances = START
+        self._asked: list[Asked] = []
+        self._answers: list[Floats] = []
+        self._strengths = np.full(candidates, 0.5)
+        self._spreads = np.full(candidates, np.nan)
+
+    @property
+    def any_valid(self) -> bool:
+        return any(bool(np.isfinite(answers).any()) for answers in self._answers)
+
+    def add(self, asked: Asked, answers: Floats) -> None:
+        first, second = self._number[asked.first], self._number[asked.second]
+        self._asked.append(Asked(first, second, asked.prompt, asked.swapped))
+        self._answers.append(answers)
+        self.count += len(asked)
+
+    def look(self) -> None:
+        """Bring the belief up to date."""
+        self._asked, self._answers = [join(self._asked)], [np.concatenate(self._answers)]
+        self.belief, self._variances = believe(
+            self._asked[0], self._answers[0], self._prior, self._variances
+        )
+        lead, deviation = self.belief.behind_best()
+        self._strengths[self.names] = np.clip(0.5 - lead, 0, 1)
+        self._spreads[self.names] = deviation
+
+    def drop(self) -> None:
+        """Leave out those clearly worse at the last look, but for one if all are."""
+        lead, deviation = self.belief.behind_best()
+        stay = lead <= DROPPED * deviation
+        stay[self.belief.best] = True
+        if stay.all() or stay.sum() < 2:
+            return
+        number = np.cumsum(stay) - 1
+        for at, asked in enumerate(self._asked):
+            among = stay[asked.first] & stay[asked.second]
+            left = asked.where(among)
+            self._asked[at] = Asked(
+                number[left.first], number[left.second], left.prompt, left.swapped
+            )
+            self._answers[at] = self._answers[at][among]
+        self.names = self.names[stay]
+        self._number[self.names] = np.arange(len(self.names))
+        self._prior = self._prior[:, stay][:, :, stay]
+
+    def choice(self, error: float) -> Choice:
+        best = self.belief.best
+        lead, deviation = self.belief.behind_best()
+        equal = lead <= EQUAL * deviation
+        equal[best] = False
+        return Choice(
+            best=int(self.names[best]),
+            equal=tuple(self.names[equal].tolist()),
+            error=error,
+            strengths=self._strengths,
+            spread=self._spreads,
+        )
