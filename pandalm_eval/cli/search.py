@@ -97,6 +97,8 @@ def _report_flags(parser: argparse.ArgumentParser) -> None:
         "--strategy", choices=_STRATEGIES, help="whose choice, if there are several"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: STUDY/report")
+    _elsewhere_flags(parser)
+    parser.set_defaults(responses=None)
 
 
 _FLAGS = {
@@ -184,13 +186,22 @@ def confirm(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     """`search report`."""
+    from pandalm_eval.responses import read_candidate
     from pandalm_eval.search.choose import read_choice
+    from pandalm_eval.search.contestants import Contestants
+    from pandalm_eval.search.readings import Readings
     from pandalm_eval.search.report import write_report
-    from pandalm_eval.search.study import Study
+    from pandalm_eval.search.strengths import Strengths
+    from pandalm_eval.search.study import Prompts, Study
 
     study = Study.open(args.study)
-    page = write_report(study, read_choice(args.study, args.strategy), args.output)
-    print(page)
+    chosen = read_choice(args.study, args.strategy)
+    known = {one.name: one for one in study.space.configurations}
+    files = {name: study.answers(known[name], Prompts.VALIDATION) for name in chosen.candidates}
+    contestants = Contestants([read_candidate(path, name) for name, path in files.items()])
+    readings = Readings(args.study, _judging(args))
+    default = study.space.default_configuration.name
+    print(write_report(study, chosen, Strengths.of(contestants, readings, default), args.output))
     return 0
 
 
@@ -316,6 +327,7 @@ def _options(args: argparse.Namespace, contestants: Any) -> dict[str, Any]:
     """The strategy's settings; those that it has not are refused."""
     from pandalm_eval.errors import UsageError
     from pandalm_eval.search.choose import settings_of
+    from pandalm_eval.search.plan import default_budget
 
     given = {"budget": args.budget, "error": args.error}
     known = settings_of(args.strategy)
@@ -323,13 +335,8 @@ def _options(args: argparse.Namespace, contestants: Any) -> dict[str, Any]:
     if foreign := sorted(set(told) - known):
         raise UsageError(f"--strategy {args.strategy} takes no --{foreign[0]}.")
     if "budget" in known and args.budget is None:
-        told["budget"] = default_budget(contestants)
+        told["budget"] = default_budget(len(contestants.names), len(contestants.prompts))
     return {**told, "seed": args.seed}
-
-
-def default_budget(contestants: Any) -> int:
-    """An eighth of what the paper's strategy reads, each of two orders of all but one."""
-    return max(1, (len(contestants.names) - 1) * len(contestants.prompts) * 2 // 8)
 
 
 def _implied(strategy: str, options: dict[str, Any], contestants: Any) -> str:

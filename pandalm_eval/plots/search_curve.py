@@ -18,11 +18,11 @@ class Point:
     """One candidate.
 
     Attributes:
-        strength, low, high: a share and the ends of its 95% interval.
+        win_rate, low, high: a share and the ends of its 95% interval.
         mark: what is written beside it, or nothing.
     """
 
-    strength: float
+    win_rate: float
     low: float
     high: float
     mark: str = ""
@@ -42,7 +42,7 @@ def search_curve(points: Sequence[Point]) -> Figure:
         for rank, point in enumerate(points, start=1):
             axes.plot([rank, rank], [point.low, point.high], color=LINE, linewidth=0.8)
             axes.plot(
-                *([rank], [point.strength]),
+                *([rank], [point.win_rate]),
                 marker="o",
                 markersize=3.5,
                 markeredgewidth=0.8,
@@ -57,9 +57,10 @@ def search_curve(points: Sequence[Point]) -> Figure:
                     textcoords="offset points",
                     fontsize=SMALL_SIZE,
                 )
+        axes.axhline(0.5, color=LINE, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(0, len(points) + 1)
         axes.set_xlabel("candidates, the strongest first")
-        axes.set_ylabel("strength, with 95% interval")
+        axes.set_ylabel("win rate against the default,\nwith 95% interval")
         figure.tight_layout()
     return figure

@@ -1,4 +1,4 @@
-"""Strengths of a grid's candidates: one factor across, one down, a panel for the rest."""
+"""Win rates of a grid's candidates: one factor across, one down, a panel for the rest."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Cell:
 
     Attributes:
         values: {factor: value} of the grid.
-        strength: a share, NaN where it was not tried or nothing is known.
+        win_rate: a share, NaN where it has not answered.
         mark: what stands below the figure: `chosen`, `default`, or nothing.
     """
 
     values: Mapping[str, Any]
-    strength: float
+    win_rate: float
     mark: str = ""
 
 
 def search_grid(cells: Sequence[Cell], across: str, down: str) -> Figure:
-    """A grey map of strengths, darker is stronger, with the figure in each cell.
+    """A grey map of win rates, darker is higher, with the figure in each cell.
 
     Args:
         across, down: the factors of columns and rows; a panel for each combination of the others.
@@ -61,7 +61,7 @@ def search_grid(cells: Sequence[Cell], across: str, down: str) -> Figure:
     rows = math.ceil(len(panels) / columns)
     width = min(max(columns * (len(levels[across]) * _CELL + 0.3) + _MARGIN, NARROWEST), 2 * WIDEST)
     height = rows * (len(levels[down]) * _CELL + 0.6) + 0.5
-    known = [cell.strength for cell in cells if not math.isnan(cell.strength)] or [0.0]
+    known = [cell.win_rate for cell in cells if not math.isnan(cell.win_rate)] or [0.0]
     ends = min(known), max(max(known), min(known) + 1e-9)
     with look():
         figure = new_figure(width, height)
@@ -95,10 +95,10 @@ def _draw(
     across, down = (levels[factor] for factor in factors)
     for cell in cells:
         x, y = (levels[f].index(cell.values[f]) for f in factors)
-        known = not math.isnan(cell.strength)
-        depth = (cell.strength - ends[0]) / (ends[1] - ends[0]) if known else 0.0
+        known = not math.isnan(cell.win_rate)
+        depth = (cell.win_rate - ends[0]) / (ends[1] - ends[0]) if known else 0.0
         axes.fill_between([x, x + 1], y, y + 1, color=str(1 - 0.75 * depth), linewidth=0)
-        text = share(cell.strength, 3) if known else "–"
+        text = share(cell.win_rate, 3) if known else "–"
         axes.text(
             *(x + 0.5, y + 0.5, f"{text}\n{cell.mark}" if cell.mark else text),
             ha="center",

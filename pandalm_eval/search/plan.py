@@ -21,6 +21,7 @@ def plan(study: Study) -> str:
     later = "" if len(study.at_once) == 2 else "; held-out ones by those that are confirmed"
     validation = prompts[Prompts.VALIDATION]
     sequential = readings_of("sequential", candidates, validation)
+    budget = default_budget(candidates, validation)
     rows = [
         ("candidates", f"{candidates} = {grid}"),
         ("trainings", f"{len(space.trainings)} of {max(space.epochs)} epochs each"),
@@ -29,9 +30,9 @@ def plan(study: Study) -> str:
         ("answers", f"{candidates * at_once} of at most {_tokens(study)} tokens{later}"),
         ("weights", "are kept" if space.keep_weights else "are dropped once they have answered"),
         ("judge", f"{space.judge.model}, {space.judge.protocol} protocol"),
-        ("readings", f"adaptive at most {sequential // 8} by default, sequential {sequential},"),
+        ("readings", f"adaptive at most {budget} by default, sequential {sequential},"),
         ("", f"round_robin {readings_of('round_robin', candidates, validation)};"),
-        ("", f"confirming {4 * prompts[Prompts.HELD_OUT] // 2 + 2 * validation}"),
+        ("", f"confirming {2 * (prompts[Prompts.HELD_OUT] + validation)}"),
     ]
     return tabulate(rows, tablefmt="plain")
 
@@ -50,6 +51,15 @@ def readings_of(strategy: str, candidates: int, prompts: int) -> int:
     if strategy == "round_robin":
         contests = candidates * (candidates - 1) // 2
     return contests * prompts * 2
+
+
+def default_budget(candidates: int, prompts: int) -> int:
+    """An eighth of what the paper's strategy reads, but at least 20 readings a candidate.
+
+    >>> default_budget(80, 170), default_budget(4, 6)
+    (3357, 80)
+    """
+    return max(readings_of("sequential", candidates, prompts) // 8, 20 * candidates)
 
 
 def standing(study: Study) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tabulate import tabulate
 
 from pandalm_eval import __version__
@@ -20,100 +19,98 @@ from pandalm_eval.search.choose import Chosen, as_text
 from pandalm_eval.search.confirm import ConfirmedTable
 from pandalm_eval.search.plan import plan, standing
 from pandalm_eval.search.space import EPOCHS, Space
+from pandalm_eval.search.strengths import Strengths
 from pandalm_eval.search.study import Study
 from pandalm_eval.search.worker import read_costs
-from pandalm_eval.tables.cells import share, with_interval
+from pandalm_eval.tables.cells import with_interval
 from train_judge.steps import written
-
-_Z = 1.959963984540054
-"""Of a 95% interval."""
 
 Row = dict[str, Any]
 
 
-def write_report(study: Study, chosen: Chosen, output: Path | None = None) -> Path:
+def write_report(
+    study: Study, chosen: Chosen, strengths: Strengths, output: Path | None = None
+) -> Path:
     """Write `report.md` with `candidates.csv`, `grid.svg` and `candidates.svg`; returns the page.
 
     Args:
-        chosen: the choice that is reported; strengths are its strategy's.
+        chosen: the choice that is reported.
+        strengths: of the candidates that it chose among, against the default.
         output: the folder; by default the study's own `report/`.
 
     Raises:
         InputError: the folder cannot be written.
     """
     folder = output or study.folder / "report"
-    rows = candidate_rows(study, chosen)
+    rows = candidate_rows(study, chosen, strengths)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_csv(rows, folder / "candidates.csv")
         _draw(study.space, rows, folder)
         with written(folder / "report.md") as file:
-            file.write(_page(study, chosen, rows))
+            file.write(_page(study, chosen, rows, factor_rows(study.space, chosen, strengths)))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}).") from None
     return folder / "report.md"
 
 
-def candidate_rows(study: Study, chosen: Chosen) -> list[Row]:
-    """One row a candidate, the strongest first, those of which nothing is known last.
+def candidate_rows(study: Study, chosen: Chosen, strengths: Strengths) -> list[Row]:
+    """One row a candidate, the strongest first, those that have not answered last.
 
-    Keys: candidate, the grid's factors, strength, spread, low, high, mark, missing.
+    Keys: candidate, the grid's factors, win_rate (against the default) with `_ci_low` and
+    `_ci_high`, NaN where it has not answered; mark; missing.
     """
-    believed = zip(chosen.strengths, chosen.spread, strict=True)
-    known = dict(zip(chosen.candidates, believed, strict=True))
+    numbers = {name: number for number, name in enumerate(chosen.candidates)}
+    default = study.space.default_configuration.name
     rows = []
     for one in study.space.configurations:
-        strength, spread = known.get(one.name, (None, None))
-        value = math.nan if strength is None else strength
-        half = math.nan if spread is None else _Z * spread
+        found = (math.nan,) * 3
+        if one.name in numbers:
+            found = strengths.win_rate(numbers[one.name])
         marks = [
             word
-            for word, name in (
-                ("chosen", chosen.best),
-                ("default", study.space.default_configuration.name),
-            )
+            for word, name in (("chosen", chosen.best), ("default", default))
             if name == one.name
         ]
         rows.append(
             {
                 "candidate": one.name,
                 **one.values,
-                "strength": value,
-                "spread": math.nan if spread is None else spread,
-                "low": value - half,
-                "high": value + half,
+                **dict(
+                    zip(("win_rate", "win_rate_ci_low", "win_rate_ci_high"), found, strict=True)
+                ),
                 "mark": ", ".join(marks),
                 "missing": chosen.missing.get(one.name, ""),
             }
         )
-    return sorted(rows, key=lambda row: (math.isnan(row["strength"]), -row["strength"]))
+    return sorted(rows, key=lambda row: (math.isnan(row["win_rate"]), -row["win_rate"]))
 
 
-def factor_rows(space: Space, rows: Sequence[Row]) -> list[Row]:
-    """The mean strength at each level of each factor, over all levels of the others.
+def factor_rows(space: Space, chosen: Chosen, strengths: Strengths) -> list[Row]:
+    """The mean win rate against the default at each level of each factor, over all others.
 
-    With the standard error that the candidates' spreads give it as if they were independent. Where
-    candidates are missing, levels are means over different sets: `n` says of how many.
+    Keys: factor, level, n, win_rate with `_ci_low` and `_ci_high`. Where candidates are missing,
+    levels are means over different sets: `n` says of how many.
     """
+    numbers = {name: number for number, name in enumerate(chosen.candidates)}
     told = []
     for factor, levels in space.grid.items():
         for level in sorted(levels) if factor == EPOCHS else levels:
-            own = [row for row in rows if row[factor] == level and not math.isnan(row["strength"])]
-            n = len(own)
-            mean = float(np.mean([row["strength"] for row in own])) if own else math.nan
-            spread = math.sqrt(sum(row["spread"] ** 2 for row in own)) / n if own else math.nan
-            told.append({"factor": factor, "level": level, "n": n, "mean": mean, "error": spread})
+            own = [
+                numbers[one.name]
+                for one in space.configurations
+                if one.values[factor] == level and one.name in numbers
+            ]
+            value, low, high = strengths.level(own) if own else (math.nan,) * 3
+            ends = {"win_rate": value, "win_rate_ci_low": low, "win_rate_ci_high": high}
+            told.append({"factor": factor, "level": level, "n": len(own), **ends})
     return told
 
 
-def _page(study: Study, chosen: Chosen, rows: Sequence[Row]) -> str:
-    factors = list(study.space.grid)
+def _page(study: Study, chosen: Chosen, rows: Sequence[Row], factors: Sequence[Row]) -> str:
+    default = study.space.default_configuration.name
     table = [
-        {
-            "candidate": row["candidate"],
-            "strength": with_interval(row["strength"], row["low"], row["high"]),
-            "": row["mark"] or row["missing"],
-        }
+        {"candidate": row["candidate"], "win rate": _rate(row), "": row["mark"] or row["missing"]}
         for row in rows
     ]
     levels = [
@@ -121,10 +118,9 @@ def _page(study: Study, chosen: Chosen, rows: Sequence[Row]) -> str:
             "factor": row["factor"],
             "level": str(row["level"]),
             "candidates": str(row["n"]),
-            "mean strength": share(row["mean"]),
-            "error": share(row["error"]),
+            "mean win rate": _rate(row),
         }
-        for row in factor_rows(study.space, rows)
+        for row in factors
     ]
     parts = [
         f"# Search: {study.folder.resolve().name}",
@@ -134,14 +130,14 @@ def _page(study: Study, chosen: Chosen, rows: Sequence[Row]) -> str:
         standing(study),
         "## Candidates",
         _table(table),
-        f"Strength: what `{chosen.strategy}` believes of a candidate after its last reading, on "
-        "the scale of a win rate against the others that it read, with a 95% interval. All "
-        "intervals are of the prompts that chose: neighbours in this list are not told apart by "
-        "it, and the first one looks better than it is.",
+        f"Win rate: expected against the default ({default}), ties at ½, by all readings that are "
+        "kept of this judge, with a 95% interval (a normal posterior; the prompt is the sampling "
+        "unit). Candidates that were read little are drawn towards the others. All of it is of the "
+        "prompts that chose: the first of the list looks better than it is.",
         "![all candidates](candidates.svg)",
         "## Factors",
         _table(levels),
-        f"![strengths by {' and '.join(factors[:2])}](grid.svg)",
+        "![win rates over the grid](grid.svg)",
         "Weights after an epoch are of a schedule that was laid out for all "
         f"{max(study.space.epochs)} epochs: stopping after fewer is not the same as a training "
         "of so many.",
@@ -154,6 +150,10 @@ def _page(study: Study, chosen: Chosen, rows: Sequence[Row]) -> str:
         f"Written by pandalm_eval {__version__}.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _rate(row: Mapping[str, Any]) -> str:
+    return with_interval(row["win_rate"], row["win_rate_ci_low"], row["win_rate_ci_high"])
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> str:
@@ -207,14 +207,14 @@ def _draw(space: Space, rows: Sequence[Row], folder: Path) -> None:
     down = max(others, key=lambda factor: len(space.grid[factor]), default=EPOCHS)
     by_name = {row["candidate"]: row for row in rows}
     cells = [
-        Cell(one.values, by_name[one.name]["strength"], by_name[one.name]["mark"])
+        Cell(one.values, by_name[one.name]["win_rate"], by_name[one.name]["mark"])
         for one in space.configurations
     ]
     write(search_grid(cells, EPOCHS, down), folder / "grid.svg")
     points = [
-        Point(row["strength"], row["low"], row["high"], row["mark"])
+        Point(row["win_rate"], row["win_rate_ci_low"], row["win_rate_ci_high"], row["mark"])
         for row in rows
-        if not math.isnan(row["strength"])
+        if not math.isnan(row["win_rate"])
     ]
     if points:
         write(search_curve(points), folder / "candidates.svg")
