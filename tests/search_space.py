@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from tests.tiny_judge import write_lines
+from tiny_judge import write_lines
 
 _WORDS = ("red", "blue", "green", "tall", "small", "old", "new", "warm", "cold", "quick", "slow")
 

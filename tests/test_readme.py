@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import importlib
 import inspect
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import search_space
 import tiny_judge
 
 from pandalm_eval.cli import build_parser, main
@@ -47,7 +49,8 @@ def commands() -> list[str]:
 
 
 TRAINING = [command for command in commands() if command.startswith("python -m train_judge.")]
-RUN = [c for c in commands() if not c.startswith(PARSED_ONLY) and c not in TRAINING]
+SEARCH = [command for command in commands() if command.startswith("pandalm-eval search ")]
+RUN = [c for c in commands() if not c.startswith(PARSED_ONLY) and c not in TRAINING + SEARCH]
 PARSED = [command for command in commands() if command.startswith(PARSED_ONLY)]
 
 
@@ -127,7 +130,7 @@ def test_layout_names_every_module() -> None:
 
 
 def test_links_to_files_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", PAGE, *(ROOT / "tasks").rglob("README.md")):
+    for page in (ROOT / "README.md", PAGE, CHOOSING, *(ROOT / "tasks").rglob("README.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page}: {target}"
 
@@ -221,7 +224,48 @@ def test_training_commands_run(folder: Path) -> None:
     assert (folder / "my-judge" / "model.safetensors").is_file()
 
 
+def test_search_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a space to a report, with the README's own space but for the base model and its size."""
+    base = tiny_judge.make_base(tmp_path / "base")
+    example = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[1]
+    told = re.sub(r"pretrained: \S+", f"pretrained: {base}\n  max_length: 256\n  batch: 8", example)
+    told = told.replace("learning_rate: [2.0e-5, 2.0e-4]", "learning_rate: [2.0e-5]")
+    told = told.replace("answers:\n", "answers:\n  max_new_tokens: 8\n")
+    (tmp_path / "space.yaml").write_text(told, "utf-8")
+    for seed, name in enumerate(("train", "validation", "held_out")):
+        search_space.write_lines(tmp_path / f"{name}.jsonl", search_space.prompts(8, seed))
+    monkeypatch.chdir(tmp_path)
+    verbs = [shlex.split(command)[2] for command in SEARCH]
+    assert verbs == ["init", "run", "choose", "confirm", "report"]
+    for command in SEARCH:
+        code = main(shlex.split(command)[1:])
+        out, err = capsys.readouterr()
+        if "the judge chose the default itself" in err:  # there are two, and it may
+            command += " --baseline learning_rate-2e-05_epoch-1"
+            code = main(shlex.split(command)[1:])
+            out, err = capsys.readouterr()
+        assert code == 0, f"{command}\n{err[-2000:]}"
+        assert out.strip(), command
+
+
 PAGE = ROOT / "train_judge" / "README.md"
+CHOOSING = ROOT / "docs" / "choosing_hyperparameters.md"
+
+
+def test_the_page_on_choosing_names_what_there_is() -> None:
+    from pandalm_eval.search.choose import STRATEGIES
+    from pandalm_eval.search.space import Space
+
+    page = CHOOSING.read_text("utf-8")
+    for name in STRATEGIES:
+        assert f"| `{name}` " in page
+    for field in dataclasses.fields(Space):
+        assert f"| `{field.name}` |" in page
+    for block in re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            build_parser().parse_args(shlex.split(line)[1:])
 
 
 def test_the_page_on_training_names_what_there_is() -> None:

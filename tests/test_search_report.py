@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from search_space import write_space
 
 from pandalm_eval.errors import InputError
 from pandalm_eval.instructions import read_prompts
@@ -22,7 +23,6 @@ from pandalm_eval.search.readings import Readings
 from pandalm_eval.search.report import factor_rows, write_report
 from pandalm_eval.search.strengths import Strengths
 from pandalm_eval.search.study import Prompts, Study
-from tests.search_space import write_space
 
 GRID = {"epochs": [1, 2, 3], "learning_rate": [1e-3, 1e-2], "optimizer": ["adamw", "sgd"]}
 DEFAULT = {"epochs": 1, "learning_rate": 1e-3, "optimizer": "sgd"}

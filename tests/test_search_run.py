@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from search_space import write_space
+from tiny_judge import make_base
 
 from pandalm_eval.cli import main
 from pandalm_eval.search.study import Study
 from pandalm_eval.search.worker import work
-from tests.search_space import write_space
-from tests.tiny_judge import make_base
 
 ONE = {
     "grid": {"epochs": [1, 2], "learning_rate": [1e-2]},

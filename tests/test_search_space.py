@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from search_space import told, write_space
 
 from pandalm_eval.errors import UsageError
 from pandalm_eval.search.space import read_space
-from tests.search_space import told, write_space
 
 BASE = Path("base")
 

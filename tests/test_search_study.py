@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from search_space import write_space
 
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.search.study import Study
-from tests.search_space import write_space
 
 BASE = Path("base")
 
