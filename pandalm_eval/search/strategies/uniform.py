@@ -45,7 +45,7 @@ def spread(
     A few candidates meet on several prompts a round, so that a round is no less than some dozens.
     """
     rounds, waiting, size = matchings(among, rng), list[Asked](), 0
-    each = max(1, _ROUND // len(among))
+    each = max(1, min(_ROUND, budget // 2) // len(among))
     empty = 0
     while budget > 0 and empty < len(among):  # a pass of empty rounds: every pair is exhausted
         pairs = next(rounds)
