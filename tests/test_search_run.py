@@ -17,6 +17,7 @@ from tiny_judge import make_base
 
 from pandalm_eval.cli import main
 from pandalm_eval.search.study import Study
+from pandalm_eval.search.trainings import Trainings
 from pandalm_eval.search.worker import work
 
 ONE = {
@@ -131,11 +132,11 @@ def test_a_training_that_fails_is_on_record_and_the_study_goes_on(
     space = write_space(tmp_path, base, launch=[sys.executable, str(trainer)])
     study = Study.create(tmp_path / "study", space)
     work(study)
-    states = list(study.states().values())
+    states = list(Trainings(study).states().values())
     assert [state.stage for state in states] == ["failed", "failed"]
     assert all(state.reason.startswith(reason) for state in states)
     assert said in states[0].reason
-    assert study.retry() == 2
+    assert Trainings(study).retry() == 2
 
 
 def test_a_launcher_that_is_not_there_stops_the_worker(
@@ -146,7 +147,7 @@ def test_a_launcher_that_is_not_there_stops_the_worker(
     assert search("init", study, "--space", str(space)) == 0
     assert search("run", study) == 1
     assert "no-such-launcher: cannot be started" in capsys.readouterr().err
-    states = Study.open(study).states().values()
+    states = Trainings(Study.open(study)).states().values()
     assert [state.stage for state in states] == ["running", "waiting"]  # for the next worker
 
 
@@ -189,7 +190,7 @@ def test_kills_two_workers_and_a_divergence_change_nothing(tmp_path: Path, base:
         space = write_space(tmp_path / way.__name__, base, grid=grid)
         study = Study.create(tmp_path / way.__name__ / "study", space)
         way(study)
-        states = list(study.states().values())
+        states = list(Trainings(study).states().values())
         assert [state.stage for state in states] == ["complete", "complete", "failed"]
         assert states[2].reason.startswith("diverged")
         found = (study.folder / "answers").rglob("*.jsonl")

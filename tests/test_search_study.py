@@ -14,6 +14,7 @@ from search_space import write_space
 
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.search.study import Study
+from pandalm_eval.search.trainings import Trainings
 
 BASE = Path("base")
 
@@ -24,24 +25,24 @@ def study(tmp_path: Path) -> Study:
 
 
 def stages(study: Study) -> list[str]:
-    return [state.stage for state in study.states().values()]
+    return [state.stage for state in Trainings(study).states().values()]
 
 
 def test_a_new_study_waits(study: Study) -> None:
     assert stages(study) == ["waiting", "waiting"]
-    assert [state.reason for state in study.states().values()] == ["", ""]
+    assert [state.reason for state in Trainings(study).states().values()] == ["", ""]
 
 
 def test_making_it_again_changes_nothing(study: Study, tmp_path: Path) -> None:
+    Trainings(study).enqueue()
     again = Study.create(study.folder, write_space(tmp_path, BASE))
+    Trainings(again).enqueue()
     assert stages(again) == ["waiting", "waiting"]
     assert (study.folder / "study.journal").read_text().count('"training":') == 2
 
 
 def test_an_init_that_was_killed_is_made_good(study: Study, tmp_path: Path) -> None:
     (study.folder / "study.json").unlink()
-    for file in study.folder.glob("study.journal*"):
-        file.unlink()
     assert stages(Study.create(study.folder, write_space(tmp_path, BASE))) == ["waiting"] * 2
 
 
@@ -104,64 +105,70 @@ def test_a_database_can_hold_several_studies(tmp_path: Path) -> None:
     space = write_space(tmp_path, BASE)
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     one, other = (Study.create(tmp_path / name / "study", space, url) for name in ("a", "b"))
-    with one.claimed() as claim:
+    with Trainings(one).claimed() as claim:
         assert claim is not None
-        one.complete(claim, 1.0)
+        Trainings(one).complete(claim, 1.0)
     assert stages(one) == ["complete", "waiting"]
     assert stages(other) == ["waiting", "waiting"]
 
 
 def test_a_training_is_done_by_one_worker(study: Study) -> None:
     other, third = Study.open(study.folder), Study.open(study.folder)
-    with study.claimed() as mine, other.claimed() as theirs, third.claimed() as none:
+    with (
+        Trainings(study).claimed() as mine,
+        Trainings(other).claimed() as theirs,
+        Trainings(third).claimed() as none,
+    ):
         assert mine is not None
         assert theirs is not None
         assert mine.training.name != theirs.training.name
         assert none is None
         assert stages(study) == ["running", "running"]
-        study.complete(mine, 0.5)
-        other.fail(theirs, "diverged: loss not finite")
+        Trainings(study).complete(mine, 0.5)
+        Trainings(other).fail(theirs, "diverged: loss not finite")
     assert stages(study) == ["complete", "failed"]
-    assert list(study.states().values())[1].reason == "diverged: loss not finite"
-    with study.claimed() as left:
+    assert list(Trainings(study).states().values())[1].reason == "diverged: loss not finite"
+    with Trainings(study).claimed() as left:
         assert left is None
 
 
 def test_what_failed_is_done_again_on_request(study: Study) -> None:
     for _ in range(2):
-        with study.claimed() as claim:
+        with Trainings(study).claimed() as claim:
             assert claim is not None
-            study.fail(claim, "disk full")
-    assert study.retry() == 2
+            Trainings(study).fail(claim, "disk full")
+    assert Trainings(study).retry() == 2
     assert stages(study) == ["waiting", "waiting"]
-    with study.claimed() as claim:
+    with Trainings(study).claimed() as claim:
         assert claim is not None
-        study.complete(claim, 0.5)
+        Trainings(study).complete(claim, 0.5)
     assert stages(study) == ["complete", "waiting"]
 
 
 def test_a_dead_workers_training_is_taken_over(study: Study) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from pandalm_eval.search.study import Study\n"
-        "with Study.open(Path(sys.argv[1])).claimed() as claim:\n"
+        "import sys, time; from pathlib import Path\n"
+        "from pandalm_eval.search.study import Study\n"
+        "from pandalm_eval.search.trainings import Trainings\n"
+        "with Trainings(Study.open(Path(sys.argv[1]))).claimed() as claim:\n"
         "    print(claim.training.name, flush=True); time.sleep(600)"
     )
     words = [sys.executable, "-c", code, str(study.folder)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         name = worker.stdout.readline().strip()
-        with study.claimed() as mine:
+        with Trainings(study).claimed() as mine:
             assert mine is not None
             assert mine.training.name != name
-            study.complete(mine, 0.5)
-        with study.claimed() as none:
+            Trainings(study).complete(mine, 0.5)
+        with Trainings(study).claimed() as none:
             assert none is None
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
-    with study.claimed() as claim:
+    with Trainings(study).claimed() as claim:
         assert claim is not None
         assert claim.training.name == name
-        study.complete(claim, 0.5)
+        Trainings(study).complete(claim, 0.5)
     assert stages(study) == ["complete", "complete"]
 
 
@@ -170,27 +177,28 @@ def test_a_trainer_that_outlived_its_worker_is_waited_for(study: Study) -> None:
 
     output = study.training_folder(study.space.trainings[0]) / "output"
     output.mkdir(parents=True)
-    with FileLock(output / ".lock"), study.claimed() as claim:
+    with FileLock(output / ".lock"), Trainings(study).claimed() as claim:
         assert claim is not None
         assert claim.training is study.space.trainings[1]
 
 
 @pytest.mark.parametrize("tail", [b'{"op_code": 4, "wor', b"\x00\x00"])
 def test_a_record_whose_end_was_cut_off_goes_on(study: Study, tail: bytes) -> None:
-    with study.claimed() as claim:
+    with Trainings(study).claimed() as claim:
         assert claim is not None
-        study.complete(claim, 0.5)
+        Trainings(study).complete(claim, 0.5)
     with (study.folder / "study.journal").open("ab") as journal:
         journal.write(tail)
     again = Study.open(study.folder)
-    with again.claimed() as claim:
+    with Trainings(again).claimed() as claim:
         assert claim is not None
-        again.complete(claim, 0.5)
+        Trainings(again).complete(claim, 0.5)
     assert stages(Study.open(study.folder)) == ["complete", "complete"]
 
 
 def test_a_record_that_is_broken_inside_says_so(study: Study) -> None:
+    Trainings(study).enqueue()
     journal = study.folder / "study.journal"
     journal.write_bytes(b"garbage\n" + journal.read_bytes())
     with pytest.raises(InputError, match="the study's record cannot be opened"):
-        Study.open(study.folder).states()
+        Trainings(Study.open(study.folder)).states()

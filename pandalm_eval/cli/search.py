@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse  # alone up here: every command pays for what stands at the top of this file
+import argparse  # hardly more up here: every command pays for what this file imports
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from pandalm_eval.responses import Candidate
-    from pandalm_eval.search.space import Judging
+    from pandalm_eval.search.judging import Judge
+    from pandalm_eval.search.sources import Told
 
 _STRATEGIES = ("adaptive", "sequential", "round_robin", "uniform", "halving")
 _FORMATS = ("markdown", "csv", "latex", "json")
@@ -98,7 +99,6 @@ def _report_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: STUDY/report")
     _elsewhere_flags(parser)
-    parser.set_defaults(responses=None)
 
 
 _FLAGS = {
@@ -114,8 +114,10 @@ def init(args: argparse.Namespace) -> int:
     """`search init`."""
     from pandalm_eval.search.plan import plan
     from pandalm_eval.search.study import Study
+    from pandalm_eval.search.trainings import Trainings
 
     study = Study.create(args.study, args.space, args.storage)
+    Trainings(study).enqueue()
     print(plan(study))
     return 0
 
@@ -124,16 +126,18 @@ def run(args: argparse.Namespace) -> int:
     """`search run`; exit code 1 where a training failed."""
     from pandalm_eval.search.plan import plan, standing
     from pandalm_eval.search.study import Study
+    from pandalm_eval.search.trainings import Trainings
     from pandalm_eval.search.worker import work
 
     _speak()
     study = Study.open(args.study)
+    trainings = Trainings(study)
     _say(plan(study))
     if args.retry:
-        _say(f"{study.retry()} trainings that failed are done once more.")
+        _say(f"{trainings.retry()} trainings that failed are done once more.")
     work(study)
     print(standing(study))
-    return int(any(state.stage == "failed" for state in study.states().values()))
+    return int(any(state.stage == "failed" for state in trainings.states().values()))
 
 
 def choose(args: argparse.Namespace) -> int:
@@ -141,17 +145,14 @@ def choose(args: argparse.Namespace) -> int:
     from pandalm_eval.search.choose import as_text, write_choice
     from pandalm_eval.search.choose import choose as chosen_by
     from pandalm_eval.search.contestants import Contestants
-    from pandalm_eval.search.judging import Judge, counted
-    from pandalm_eval.search.readings import Readings
 
     _speak()
-    candidates, missing = _candidates(args)
+    told = _told(args)
+    candidates, missing = told.candidates(incomplete=args.incomplete)
     contestants = Contestants(candidates)
     options = _options(args, contestants)
-    judging = _judging(args)
     _say(_implied(args.strategy, options, contestants))
-    readings = Readings(args.study, judging)
-    with counted(options.get("budget")) as watch, Judge(judging, readings, watch) as judge:
+    with _judge(told, options.get("budget")) as judge:
         found = chosen_by(contestants, judge, args.strategy, options, missing)
     write_choice(args.study, found)
     print(as_text(found))
@@ -163,21 +164,18 @@ def confirm(args: argparse.Namespace) -> int:
     from pandalm_eval.search.choose import read_choice
     from pandalm_eval.search.confirm import confirm as confirmed
     from pandalm_eval.search.confirm import require_two
-    from pandalm_eval.search.judging import Judge, counted
-    from pandalm_eval.search.readings import Readings
     from pandalm_eval.tables.render import render
 
     _speak()
+    told = _told(args)
     chosen = read_choice(args.study, args.strategy)
-    default = _default(args)
-    require_two(chosen.best, default)
-    names = (chosen.best, default)
-    judging = _judging(args)
-    held_out = _held_out(args, names)
-    by_name = {candidate.name: candidate for candidate in _candidates(args, all_of_them=False)[0]}
-    validation = [_named(by_name, name) for name in names]
-    with counted(None) as watch, Judge(judging, Readings(args.study, judging), watch) as judge:
-        table = confirmed(args.study, judging, validation, held_out, judge, list(chosen.warnings))
+    names = (chosen.best, told.default())
+    require_two(*names)
+    held_out = told.held_out_files(names)
+    with _judge(told, None) as judge:
+        table = confirmed(
+            args.study, told.judging(), told.named(names), held_out, judge, chosen.warnings
+        )
     print(render(table, args.format))
     if args.classic:
         _classic(args, names)
@@ -186,124 +184,42 @@ def confirm(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     """`search report`."""
-    from pandalm_eval.responses import read_candidate
     from pandalm_eval.search.choose import read_choice
     from pandalm_eval.search.contestants import Contestants
     from pandalm_eval.search.readings import Readings
     from pandalm_eval.search.report import write_report
     from pandalm_eval.search.strengths import Strengths
-    from pandalm_eval.search.study import Prompts, Study
 
-    study = Study.open(args.study)
+    told = _told(args)
     chosen = read_choice(args.study, args.strategy)
-    known = {one.name: one for one in study.space.configurations}
-    files = {name: study.answers(known[name], Prompts.VALIDATION) for name in chosen.candidates}
-    contestants = Contestants([read_candidate(path, name) for name, path in files.items()])
-    readings = Readings(args.study, _judging(args))
-    default = study.space.default_configuration.name
-    print(write_report(study, chosen, Strengths.of(contestants, readings, default), args.output))
+    contestants = Contestants(told.named(chosen.candidates))
+    readings = Readings(args.study, told.judging())
+    strengths = Strengths.of(contestants, readings, told.default())
+    print(write_report(told.study(), chosen, strengths, args.output))
     return 0
 
 
 # What the commands share -----------------------------------------------------------------------
 
 
-def _candidates(
-    args: argparse.Namespace, *, all_of_them: bool = True
-) -> tuple[list[Candidate], dict[str, str]]:
-    """The candidates that have answered, and why the others have not.
+def _told(args: argparse.Namespace) -> Told:
+    from dataclasses import fields
 
-    Raises:
-        UsageError: some have not answered yet, and that is not what was asked for.
-    """
-    from pandalm_eval.errors import UsageError, listing
-    from pandalm_eval.responses import read_candidate, read_candidates
-    from pandalm_eval.search.study import Prompts, Study
+    from pandalm_eval.search.sources import Told
 
-    if args.responses:
-        return read_candidates(args.responses), {}
-    study = Study.open(args.study)
-    states = study.states()
-    files = {one.name: study.answers(one, Prompts.VALIDATION) for one in study.space.configurations}
-    missing = {
-        one.name: states[one.training.name].reason or states[one.training.name].stage
-        for one in study.space.configurations
-        if not files[one.name].exists()
-    }
-    unfinished = [name for name, state in states.items() if state.stage in ("waiting", "running")]
-    if all_of_them and unfinished and not args.incomplete:
-        raise UsageError(
-            f"{args.study}: {len(unfinished)} trainings are not done: {listing(unfinished, 3)}. "
-            f"Do them (pandalm-eval search run {args.study}), or choose among the others with "
-            "--incomplete."
-        )
-    found = [read_candidate(path, name) for name, path in files.items() if path.exists()]
-    return found, missing
+    names = [field.name for field in fields(Told) if field.name != "folder"]
+    return Told(args.study, **{name: getattr(args, name, None) for name in names})
 
 
-def _judging(args: argparse.Namespace) -> Judging:
-    """The judge of the flags, else of the study's space."""
-    from dataclasses import replace
+@contextlib.contextmanager
+def _judge(told: Told, most: int | None) -> Iterator[Judge]:
+    """The judge with its kept readings, and a progress bar of new ones."""
+    from pandalm_eval.search.judging import Judge, counted
+    from pandalm_eval.search.readings import Readings
 
-    from pandalm_eval.errors import UsageError
-    from pandalm_eval.judges import JudgeModel
-    from pandalm_eval.judgments import Protocol
-    from pandalm_eval.prompts import PromptStyle
-    from pandalm_eval.search.space import Judging
-    from pandalm_eval.search.study import Study
-
-    if args.judge is not None:
-        told = JudgeModel.read(args.judge)
-        judging = Judging(told.model, told.arguments)
-    elif args.responses:
-        raise UsageError("--responses needs a judge, too: --judge '{\"model\": …}'.")
-    else:
-        judging = Study.open(args.study).space.judge
-    if args.protocol is not None:
-        judging = replace(judging, protocol=Protocol(args.protocol))
-    if args.prompt is not None:
-        judging = replace(judging, prompt=PromptStyle(args.prompt))
-    return judging
-
-
-def _default(args: argparse.Namespace) -> str:
-    from pandalm_eval.errors import UsageError
-    from pandalm_eval.search.study import Study
-
-    if args.baseline is not None:
-        return str(args.baseline)
-    if args.responses:
-        raise UsageError("--responses needs --baseline NAME: what the choice is compared with.")
-    return Study.open(args.study).space.default_configuration.name
-
-
-def _named(by_name: dict[str, Candidate], name: str) -> Candidate:
-    from pandalm_eval.errors import UsageError, listing
-
-    if name not in by_name:
-        raise UsageError(f"{name!r} has no answers; there are those of {listing(by_name, 5)}.")
-    return by_name[name]
-
-
-def _held_out(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Path]:
-    """The response files of both on the held-out prompts; made now where weights were kept."""
-    from pandalm_eval.errors import UsageError
-    from pandalm_eval.responses import read_candidates
-    from pandalm_eval.search.answering import answer
-    from pandalm_eval.search.study import Prompts, Study
-
-    if args.responses:
-        if not args.held_out:
-            raise UsageError("--responses needs --held_out FOLDER: answers to other prompts.")
-        found = {one.name: one for one in read_candidates(args.held_out)}
-        return {name: _named(found, name).path for name in names}
-    study = Study.open(args.study)
-    known = {one.name: one for one in study.space.configurations}
-    if unknown := [name for name in names if name not in known]:
-        raise UsageError(f"{unknown[0]!r} is no configuration of {args.study}.")
-    for name in names:
-        answer(study, known[name], Prompts.HELD_OUT)
-    return {name: study.answers(known[name], Prompts.HELD_OUT) for name in names}
+    judging = told.judging()
+    with counted(most) as watch, Judge(judging, Readings(told.folder, judging), watch) as judge:
+        yield judge
 
 
 def _classic(args: argparse.Namespace, names: Sequence[str]) -> None:
@@ -311,13 +227,12 @@ def _classic(args: argparse.Namespace, names: Sequence[str]) -> None:
     from pandalm_eval.classic_runs import read_tunings
     from pandalm_eval.errors import UsageError
     from pandalm_eval.search.answering import classic
-    from pandalm_eval.search.study import Study
     from pandalm_eval.tables.classic import ClassicTable
     from pandalm_eval.tables.render import render
 
     if args.responses:
         raise UsageError("--classic needs weights, and --responses has answers only.")
-    study = Study.open(args.study)
+    study = _told(args).study()
     known = {one.name: one for one in study.space.configurations}
     folders = [classic(study, known[name]) for name in names]
     print(render(ClassicTable.of(read_tunings(folders)), args.format))

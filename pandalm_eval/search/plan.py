@@ -9,6 +9,7 @@ from tabulate import tabulate
 from pandalm_eval.instructions import read_prompts
 from pandalm_eval.search.space import EPOCHS
 from pandalm_eval.search.study import Prompts, Study
+from pandalm_eval.search.trainings import Trainings
 
 
 def plan(study: Study) -> str:
@@ -64,7 +65,7 @@ def default_budget(candidates: int, prompts: int) -> int:
 
 def standing(study: Study) -> str:
     """How many trainings are where, and why some failed."""
-    states = study.states()
+    states = Trainings(study).states()
     counts = Counter(state.stage for state in states.values())
     answered = sum(study.has_answered(one) for one in study.space.configurations)
     lines = [

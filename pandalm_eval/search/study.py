@@ -13,26 +13,20 @@ STUDY/
 └── report/
 ```
 
-Any number of workers share a study. Which of them does a training is decided by a lock on the
-training's folder, which the system lets go of when its holder ends, however it does: so a dead
-worker's training is free for the next one, and goes on from its checkpoint. Workers on several
-machines need a file system that they share and whose locks hold.
+Any number of workers share a study (`trainings.py`); those on several machines need a file system
+that they share and whose locks hold.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from pandalm_eval import __version__
 from pandalm_eval.data import locate
@@ -40,14 +34,8 @@ from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.instructions import INFERENCE_SET
 from pandalm_eval.records import read_object
 from pandalm_eval.search.apart import require_apart
-from pandalm_eval.search.journal import open_storage
 from pandalm_eval.search.space import Configuration, Space, Training, read_space
 from train_judge.steps import checksum, write_json
-
-if TYPE_CHECKING:
-    import optuna
-
-_log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Of the folder; one of another format is refused."""
@@ -62,19 +50,6 @@ class Prompts(StrEnum):
     """On which the choice is confirmed, and which it never saw."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """Where a training stands.
-
-    Attributes:
-        stage: waiting, running, complete or failed.
-        reason: why it failed, else empty.
-    """
-
-    stage: str
-    reason: str = ""
-
-
 class Study:
     """A study's folder; `Study.open` or `Study.create` give one.
 
@@ -87,6 +62,17 @@ class Study:
         self.folder = folder
         self.space = space
         self._told = told
+
+    @property
+    def id(self) -> str:
+        """Tells it from the other studies of a database."""
+        return str(self._told["id"])
+
+    @property
+    def storage(self) -> str | None:
+        """URL of the database that holds the record; None for the journal."""
+        told: str | None = self._told["storage"]
+        return told
 
     @classmethod
     def create(cls, folder: Path, space_file: Path, storage: str | None = None) -> Study:
@@ -113,7 +99,6 @@ class Study:
                     study._require_same(space, storage)
                 else:
                     study = cls._begin(folder, space, space_file, storage)
-                study._enqueue()
         except OSError as error:
             raise InputError(
                 f"{error.filename or folder}: cannot be written ({error.strerror}). Name another "
@@ -217,127 +202,6 @@ class Study:
         """The same of every epoch of a training, by the configuration's name."""
         own = [one for one in self.space.configurations if one.training is training]
         return {one.name: self.has_answered(one) for one in own}
-
-    # Trainings ---------------------------------------------------------------------------------
-
-    @cached_property
-    def _optuna(self) -> optuna.Study:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = open_storage(self._told["storage"] or self.folder / "study.journal")
-        return optuna.create_study(
-            study_name=f"trainings-{self._told['id'][:8]}",  # a database may hold several
-            storage=storage,
-            direction="minimize",
-            load_if_exists=True,
-        )
-
-    def _enqueue(self, names: frozenset[str] | None = None) -> None:
-        known = self._trials()
-        for training in self.space.trainings:
-            if training.name not in known or (names and training.name in names):
-                self._optuna.enqueue_trial(
-                    dict(training.values), user_attrs={"training": training.name}
-                )
-
-    def _trials(self) -> dict[str, optuna.trial.FrozenTrial]:
-        """The newest trial of each training."""
-        trials = self._optuna.get_trials(deepcopy=False)
-        return {trial.user_attrs["training"]: trial for trial in trials}
-
-    def states(self) -> dict[str, State]:
-        """Where each training stands, by name, in the grid's order."""
-        import optuna
-
-        stages = {
-            optuna.trial.TrialState.WAITING: "waiting",
-            optuna.trial.TrialState.RUNNING: "running",
-            optuna.trial.TrialState.COMPLETE: "complete",
-            optuna.trial.TrialState.FAIL: "failed",
-        }
-        trials = self._trials()
-        return {
-            training.name: State(stages[trial.state], trial.user_attrs.get("reason", ""))
-            if (trial := trials.get(training.name))
-            else State("waiting")
-            for training in self.space.trainings
-        }
-
-    def retry(self) -> int:
-        """Let the trainings that failed wait for a worker again; returns how many."""
-        failed = {name for name, state in self.states().items() if state.stage == "failed"}
-        with FileLock(self.folder / ".lock"):
-            if failed:
-                self._enqueue(frozenset(failed))
-        return len(failed)
-
-    @contextlib.contextmanager
-    def claimed(self) -> Iterator[Claim | None]:
-        """The next training that nobody does, held while the block runs; None where there is none.
-
-        Left by an exception, it stays as it is, for whoever comes next.
-        """
-        with contextlib.ExitStack() as held:
-            yield self._claim(held)
-
-    def _claim(self, held: contextlib.ExitStack) -> Claim | None:
-        import optuna
-
-        with FileLock(self.folder / ".lock"):
-            self._enqueue()  # `init` may have been killed
-            trials = self._trials()
-            for training in self.space.trainings:
-                frozen = trials[training.name]
-                if frozen.state not in (
-                    optuna.trial.TrialState.WAITING,
-                    optuna.trial.TrialState.RUNNING,
-                ):
-                    continue
-                folder = self.training_folder(training)
-                (folder / "output").mkdir(parents=True, exist_ok=True)
-                try:
-                    held.enter_context(FileLock(folder / ".lock", timeout=0))
-                    # A trainer may have outlived its worker: its end is awaited.
-                    with FileLock(folder / "output" / ".lock", timeout=0):
-                        pass
-                except Timeout:
-                    continue
-                return Claim(training, self._begun(training, frozen))
-        return None
-
-    def _begun(self, training: Training, frozen: optuna.trial.FrozenTrial) -> optuna.Trial:
-        """The training's trial, running."""
-        import optuna
-
-        if frozen.state is optuna.trial.TrialState.RUNNING:
-            _log.info("%s: goes on; its worker is gone.", training.name)
-            return optuna.Trial(self._optuna, frozen._trial_id)
-        trial = self._optuna.ask()
-        while trial.user_attrs["training"] != training.name:  # Optuna's queue has its own order;
-            trial = self._optuna.ask()  # those before it are taken up as if their worker were gone
-        for key in training.values:
-            trial.suggest_categorical(key, self.space.grid[key])
-        return trial
-
-    def complete(self, claim: Claim, loss: float) -> None:
-        """Record a training as complete, all its epochs answered."""
-        self._optuna.tell(claim.trial, loss)
-
-    def fail(self, claim: Claim, reason: str) -> None:
-        """Record why a training failed."""
-        import optuna
-
-        claim.trial.set_user_attr("reason", reason)
-        self._optuna.tell(claim.trial, state=optuna.trial.TrialState.FAIL)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A training that this worker does."""
-
-    training: Training
-    trial: optuna.Trial
 
 
 def _has_password(url: str) -> bool:

@@ -22,7 +22,8 @@ import yaml
 from tqdm import tqdm
 
 from pandalm_eval.errors import InputError
-from pandalm_eval.search.study import Claim, Study
+from pandalm_eval.search.study import Study
+from pandalm_eval.search.trainings import Claim, Trainings
 from train_judge.steps import written
 
 _log = logging.getLogger(__name__)
@@ -53,19 +54,20 @@ def work(study: Study) -> None:
         KeyboardInterrupt: also on SIGTERM; the training can be gone on with.
     """
     study.require_same_data()
+    trainings = Trainings(study)
     before = signal.signal(signal.SIGTERM, _interrupt)
     names = [training.name for training in study.space.trainings]
     bar = tqdm(total=len(names), desc="trainings", unit="", disable=None)
     try:
         while True:
-            states = study.states()
+            states = trainings.states()
             bar.n = sum(state.stage in ("complete", "failed") for state in states.values())
             bar.refresh()
-            with study.claimed() as claim:
+            with trainings.claimed() as claim:
                 if claim is not None:
-                    _do(study, claim, bar)
+                    _do(study, trainings, claim, bar)
                     continue
-            if all(state.stage in ("complete", "failed") for state in study.states().values()):
+            if all(state.stage in ("complete", "failed") for state in trainings.states().values()):
                 break
             bar.set_postfix_str("the rest is at work elsewhere")
             time.sleep(_PATIENCE)
@@ -78,7 +80,7 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _do(study: Study, claim: Claim, bar: Any) -> None:
+def _do(study: Study, trainings: Trainings, claim: Claim, bar: Any) -> None:
     """One training, answered; its end is on record."""
     training = claim.training
     folder = study.training_folder(training)
@@ -90,10 +92,10 @@ def _do(study: Study, claim: Claim, bar: Any) -> None:
     _note_costs(study, claim, time.monotonic() - start)
     if failure is not None:
         _log.warning("%s: %s (%s).", training.name, failure, folder / "log.txt")
-        study.fail(claim, failure)
+        trainings.fail(claim, failure)
         return
     _tidy(folder, keep_epochs=study.space.keep_weights)
-    study.complete(claim, _last_loss(folder / "output"))
+    trainings.complete(claim, _last_loss(folder / "output"))
     _log.info("%s: complete.", training.name)
 
 
