@@ -56,7 +56,7 @@ def test_changes_replace_the_files_keys(tmp_path: Path) -> None:
         (MINIMUM + "warmup: 1\n", "warmup is 1.0; a share in [0, 1)"),
         (MINIMUM + "batch: 10\nmicro_batch: 4\n", "micro_batch is 4; a divisor of batch (10)"),
         (MINIMUM + "keep: 1\n", "keep is 1; 0, or at least 2"),
-        (MINIMUM + "learns: answer\nswap: both\n", "swap is <Swap.BOTH: 'both'>; leave it out"),
+        (MINIMUM + "learns: answer\nswap: both\n", "swap is both; leave it out"),
         (MINIMUM + "learns: answer\nswap: none\n", "an answer has no order"),
         (MINIMUM + "export_epochs: 2\n", "export_epochs is 2: bool is needed"),
         (MINIMUM + "lora: {rank: 0}\n", "rank is 0; at least 1"),

@@ -111,6 +111,16 @@ def test_exporting_does_not_disturb_the_training(base: Path, tmp_path: Path) -> 
     assert not list(other.glob("epoch-*"))
 
 
+def test_exporting_may_be_switched_off_but_not_on(base: Path, tmp_path: Path) -> None:
+    """Switched on, it would leave some epochs and not say which are missing."""
+    for name, told in (("with", True), ("without", False)):
+        config = configured(tmp_path / name, base, epochs=1, export_epochs=told)
+        train(read_config(config))
+    train(read_config(tmp_path / "with" / "config.yaml", {"export_epochs": False}))
+    with pytest.raises(UsageError, match="export_epochs was None, is True"):
+        train(read_config(config, {"export_epochs": True}))
+
+
 def test_adapters_are_exported_alone(base: Path, tmp_path: Path) -> None:
     train(read_config(configured(tmp_path, base, lora=LORA)))
     for epoch in (1, 2):

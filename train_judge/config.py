@@ -77,10 +77,16 @@ class Lora:
         )
 
 
+def _shown(value: object) -> str:
+    return str(value) if isinstance(value, StrEnum) else repr(value)
+
+
 def _require(told: object, *rules: tuple[str, str, bool]) -> None:
     """Raise a UsageError that names every key which breaks its rule."""
     problems = [
-        f"{name} is {getattr(told, name)!r}; {wanted}" for name, wanted, holds in rules if not holds
+        f"{name} is {_shown(getattr(told, name))}; {wanted}"
+        for name, wanted, holds in rules
+        if not holds
     ]
     if problems:
         raise UsageError("; ".join(problems) + ".")

@@ -182,6 +182,8 @@ def _decisive(config: Config) -> dict[str, Any]:
         told["base"] = sorted((file.name, file.stat().st_size) for file in base.iterdir())
     if config.deepspeed is not None:  # its checkpoints are one part a process
         told["processes"] = launch.processes()
+    if not config.export_epochs:  # may be switched off; switched on, past epochs would be missing
+        del told["export_epochs"]
     return {key: value for key, value in told.items() if key not in _FREE}
 
 
