@@ -81,12 +81,15 @@ class Reading:
             len(probabilities) == 3 and all(0 <= p <= 1 for p in probabilities)
         ):
             raise ValueError(f"probabilities {probabilities} are not three numbers in [0, 1]")
+        seconds = data.get("seconds")
+        if seconds is not None and not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds {seconds} is no time")
         return cls(
             Verdict(data["verdict"]),
             Invalid(data["reason"]) if data.get("reason") else None,
             (probabilities[0], probabilities[1], probabilities[2]) if probabilities else None,
             bool(data.get("truncated", False)),
-            data.get("seconds"),
+            seconds,
         )
 
 

@@ -80,7 +80,7 @@ def _text(path: Path, raw: bytes, before: int = 0) -> str:
         ) from None
 
 
-def _without_doubles(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_doubles(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; JSON itself would keep the last of two fields of one name, without a word."""
     record = dict(fields)
     if len(record) != len(fields):
@@ -99,7 +99,7 @@ def _parse_list(path: Path, file: BinaryIO) -> Iterator[Any]:
 def _parse(path: Path, raw: bytes) -> Any:
     """The one value of a JSON text."""
     try:
-        return json.loads(_text(path, raw), object_pairs_hook=_without_doubles)
+        return json.loads(_text(path, raw), object_pairs_hook=without_doubles)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: not valid JSON at line {error.lineno}, column {error.colno} ({error.msg}); "
@@ -120,7 +120,7 @@ def _parse_lines(path: Path, file: BinaryIO) -> Iterator[Any]:
         if not line.strip():
             continue
         try:
-            yield json.loads(line, object_pairs_hook=_without_doubles)
+            yield json.loads(line, object_pairs_hook=without_doubles)
         except json.JSONDecodeError as error:
             raise InputError(
                 f"{path}: line {number} is not valid JSON ({error.msg}); the file may be "

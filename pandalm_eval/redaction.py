@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pandalm_eval.errors import InputError
+from pandalm_eval.errors import InputError, listing
 from pandalm_eval.judgments import write_judgments
-from pandalm_eval.results import is_ours, read_results, read_runs
+from pandalm_eval.records import read_object
+from pandalm_eval.results import Run, is_ours, manifest_beside, read_results, read_runs
 
 # What a stranger needs to repeat the run; everything else of the file (host, environment, prompt
 # templates, paths) stays at home.
@@ -36,22 +38,38 @@ def redact(paths: Iterable[Path], folder: Path) -> list[Path]:
             f"{bare[0]}: has no samples beside it. Run again with --log_samples; without samples "
             "there are no judgments to publish."
         )
+    stems = [f"{run.name.task}_{_as_file_name(run.name.judge)}" for run in runs]
+    if doubled := [stem for stem, count in Counter(stems).items() if count > 1]:
+        raise InputError(
+            f"several runs would be judgments_{listing(doubled)}.jsonl, and one would overwrite "
+            "the other. Redact them into folders of their own."
+        )
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for run in runs:
-            stem = f"{run.name.task}_{_as_file_name(run.name.judge)}"
+        for run, stem in zip(runs, stems, strict=True):
             judgments = folder / f"judgments_{stem}.jsonl"
             write_judgments(judgments, run.name, run.judgments or ())
             written.append(judgments)
-            if run.path.name.startswith("results_"):
+            if told := _told_of(run):
                 manifest = folder / f"manifest_{stem}.json"
-                told = _manifest(read_results(run.path), run.name.task)
                 manifest.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", "utf-8")
                 written.append(manifest)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}).") from None
     return written
+
+
+def _told_of(run: Run) -> dict[str, Any]:
+    """The manifest of a run; of a run that was redacted before, what it has of one."""
+    if run.path.name.startswith("results_"):
+        return _manifest(read_results(run.path), run.name.task)
+    beside = manifest_beside(run.path)
+    if not beside.is_file():
+        return {}
+    known = (*_KEPT, "config", "settings", "model_args", "pandalm_eval_version", "restated_by")
+    told = read_object(beside)
+    return {key: told[key] for key in known if key in told}
 
 
 def _manifest(data: Mapping[str, Any], task: str) -> dict[str, Any]:

@@ -88,9 +88,15 @@ def _runs_of(path: Path) -> list[Run]:
 
 def _from_judgments(path: Path) -> Run:
     name, judgments = read_judgments(path)
-    manifest = path.with_name(path.name.replace("judgments_", "manifest_", 1)).with_suffix(".json")
+    manifest = manifest_beside(path)
     part = part_of(_read_json(manifest), [name.task]) if manifest.is_file() else None
     return Run(name, summarise(judgments, name.protocol), judgments, path, part)
+
+
+def manifest_beside(judgments: Path) -> Path:
+    """Where `redact` puts the manifest of a judgments file."""
+    name = judgments.name.replace("judgments_", "manifest_", 1).removesuffix(".jsonl")
+    return judgments.with_name(f"{name}.json")
 
 
 def _from_samples(path: Path) -> list[Run]:

@@ -27,6 +27,8 @@ from pandalm_eval.verdicts import LABELS, Verdict
 _RULES = ("longest", "first", "second", "tie")
 _PANDALM_TASKS = "pandalm_human"
 _PANDALM_PAIRS = 999
+CEILING = "other two agree"
+"""The gold of an annotator's row, where it is what a person reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class JudgesTable:
         runs = [_labelled(run) for run in runs]
         rows = [run_row(run) for run in runs]
         for judged in pair_sets(runs):
-            rows += rule_rows(judged) + _human_rows(judged)
+            rows += rule_rows(judged) + human_rows(judged)
         if any(_is_test_set(run) for run in runs):
             rows += published_rows()
         notes = limited_notes(runs) + _notes(rows) + annotators(pair_sets(runs))
@@ -139,7 +141,7 @@ def rule_rows(run: Run) -> list[Row]:
     return rows
 
 
-def _human_rows(run: Run) -> list[Row]:
+def human_rows(run: Run) -> list[Row]:
     """Each annotator against the other two where they agree: what a person reaches."""
     if run.name.gold_source != HUMAN or not run.judgments or not run.judgments[0].annotators:
         return []
@@ -152,9 +154,7 @@ def _human_rows(run: Run) -> list[Row]:
         ]
         if judgments:
             figures = summarise(judgments, Protocol.SINGLE)
-            rows.append(
-                _row(f"annotator {number + 1}", "human", "single", "other two agree", figures)
-            )
+            rows.append(_row(f"annotator {number + 1}", "human", "single", CEILING, figures))
     return rows
 
 

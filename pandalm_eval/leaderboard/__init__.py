@@ -1,0 +1,1 @@
+"""A leaderboard: a folder of submissions, each checked by computing its figures anew."""
