@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pandalm_eval.errors import UsageError
 
 if TYPE_CHECKING:
+    from pandalm_eval.tables.latex import Float
     from pandalm_eval.tables.render import Table
 
 _KINDS = {
@@ -48,6 +49,15 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="--kind models as the gold labels see them, in place of the judge's verdicts",
     )
+    parser.add_argument(
+        "--label",
+        metavar="LABEL",
+        help="--format latex as floats with this label and a caption (protocol, gold, averaging, "
+        "n, invalid, interval)",
+    )
+    parser.add_argument(
+        "--caption", metavar="TEXT", help="with --label: this caption in place of the made one"
+    )
     parser.set_defaults(handler=main)
 
 
@@ -55,9 +65,22 @@ def main(arguments: argparse.Namespace) -> int:
     """Print the table."""
     from pandalm_eval.tables.render import render
 
-    part = _part(arguments)
-    print(render(_table(arguments), arguments.format, part))
+    part, float = _part(arguments), _float(arguments)
+    print(render(_table(arguments), arguments.format, part, float))
     return 0
+
+
+def _float(arguments: argparse.Namespace) -> Float | None:
+    """How LaTeX is put into a paper, refused before any figure is computed."""
+    from pandalm_eval.tables.latex import Float
+
+    if arguments.label is None:
+        if arguments.caption is not None:
+            raise UsageError("--caption needs --label NAME: a caption without one is no float.")
+        return None
+    if arguments.format != "latex":
+        raise UsageError(f"--label is for --format latex; {arguments.format} has no floats.")
+    return Float(arguments.label, arguments.caption)
 
 
 def _part(arguments: argparse.Namespace) -> str:

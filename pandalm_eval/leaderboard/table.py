@@ -62,6 +62,10 @@ class LeaderboardTable:
         """What was judged, a heading each, in the order of `sections`; then the judges."""
         return [*dict.fromkeys(row["set"] for row in self.rows), "Judges"]
 
+    def titles(self) -> list[str]:
+        """What each section shows."""
+        return self.sets()
+
     def sections(self) -> list[list[dict[str, str]]]:
         """A table for each pair set, and one of the judges."""
         parts = [[_cells(row) for row in self.rows if row["set"] == name] for name in self.sets()]

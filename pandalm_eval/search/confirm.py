@@ -53,6 +53,10 @@ class ConfirmedTable:
         """One table, a line a set of prompts."""
         return [[_cells(row) for row in self.rows]]
 
+    def titles(self) -> list[str]:
+        """What the table shows."""
+        return ["The chosen configuration against the default"]
+
 
 def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     rate, low, high = (row[f"win_rate{end}"] for end in ("", "_ci_low", "_ci_high"))

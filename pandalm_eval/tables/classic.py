@@ -67,6 +67,10 @@ class ClassicTable:
         """One row a task."""
         return [[_cells(row) for row in self.rows]]
 
+    def titles(self) -> list[str]:
+        """What each section shows."""
+        return ["Two tunings on classic tasks"]
+
 
 _NOTES = (
     "Differences are of the first less the second, over the items that both answered; intervals "

@@ -82,6 +82,10 @@ class DomainsTable:
         """Judge by domain; in-domain beside out-of-domain."""
         return domains_text.sections(self.rows, self.drops)
 
+    def titles(self) -> list[str]:
+        """What each section shows."""
+        return ["Judges by domain", "The human set beside each domain"]
+
 
 def domain_of(run: Run) -> str | None:
     """`lsat`, `lsat-ar`, `pubmedqa` …; None where a run is of another task.

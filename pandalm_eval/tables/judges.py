@@ -69,6 +69,10 @@ class JudgesTable:
         """The judges; how far each two agree."""
         return judges_text.sections(self.rows, self.agreements)
 
+    def titles(self) -> list[str]:
+        """What each section shows."""
+        return ["Judges against gold", "How far every two judges agree"]
+
 
 def _labelled(run: Run) -> Run:
     """The run on its pairs with a gold label; the whole run where none or all have one."""

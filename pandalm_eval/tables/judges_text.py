@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pandalm_eval.tables.cells import p_value, share, with_interval
+from pandalm_eval.tables.cells import one_line, p_value, share, with_interval
 
 Row = dict[str, Any]
 
@@ -16,7 +16,7 @@ def sections(rows: list[Row], agreements: list[Row]) -> list[list[dict[str, str]
 
 def _judge(row: Row) -> dict[str, str]:
     return {
-        "judge": row["judge"],
+        "judge": one_line(row["judge"]),
         "source": row.get("reference") or row["source"],
         "protocol": row["protocol"],
         "gold": row["gold"],
@@ -62,8 +62,8 @@ def _count(row: Row) -> str:
 
 def _agreement(row: Row) -> dict[str, str]:
     return {
-        "a": row["a"],
-        "b": row["b"],
+        "a": one_line(row["a"]),
+        "b": one_line(row["b"]),
         "agreement": share(row["agreement"]),
         "kappa": share(row["kappa"]),
         "accuracy a − b": with_interval(

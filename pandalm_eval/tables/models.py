@@ -82,6 +82,10 @@ class ModelsTable:
         """By judge: the ranking, the matrix of win rates, the contests."""
         return models_text.sections(self.rows, self.ranking)
 
+    def titles(self) -> list[str]:
+        """What each section shows."""
+        return models_text.titles(self.rows)
+
 
 def outcomes_of(run: Run) -> Outcomes:
     """Wins and losses of a run's candidates, in the order of their names."""

@@ -24,6 +24,13 @@ def sections(rows: Sequence[Row], ranking: Sequence[Row]) -> list[list[dict[str,
     return parts
 
 
+def titles(rows: Sequence[Row]) -> list[str]:
+    """What each of `sections` shows."""
+    told = ("Ranking", "Win rates, row against column,", "Contests", "Win rates corrected")
+    judges = dict.fromkeys((row["judge"], row["protocol"]) for row in rows)
+    return [f"{what} by {one_line(name)} ({way})" for name, way in judges for what in told]
+
+
 def _ranked(judge: str, row: Row) -> dict[str, str]:
     return {
         f"candidate, by {judge}": one_line(row["candidate"]),
