@@ -1,4 +1,4 @@
-"""The leaderboard: what is added is checked, what is tampered with is refused, builds are stable."""
+"""The leaderboard: runs are checked when added, tampering is refused, builds are stable."""
 
 from __future__ import annotations
 
