@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -311,6 +311,20 @@ def read_judgments(path: Path) -> tuple[RunName, list[Judgment]]:
     """
     run: RunName | None = None
     judgments = []
+    for run, judgment in stream_judgments(path):  # noqa: B007 - all lines are of one run
+        judgments.append(judgment)
+    check_unique(path, (judgment.id for judgment in judgments))
+    assert run is not None  # stream_records refuses empty files
+    return run, judgments
+
+
+def stream_judgments(path: Path) -> Iterator[tuple[RunName, Judgment]]:
+    """Yield what `read_judgments` returns, one line after the other; pairs may stand there twice.
+
+    Raises:
+        InputError: not such a file, or lines of more than one run; names the line.
+    """
+    run: RunName | None = None
     for number, record in enumerate(stream_records(path), start=1):
         try:
             told = RunName(
@@ -321,7 +335,7 @@ def read_judgments(path: Path) -> tuple[RunName, list[Judgment]]:
                 str(record["decoding"]),
                 str(record["gold_source"]),
             )
-            judgments.append(Judgment.from_json(record, told.protocol))
+            judgment = Judgment.from_json(record, told.protocol)
         except KeyError as error:
             raise InputError(f"{path}: line {number} has no field {error}.") from None
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -329,6 +343,4 @@ def read_judgments(path: Path) -> tuple[RunName, list[Judgment]]:
         if run not in (None, told):
             raise InputError(f"{path}: line {number} belongs to another run than line 1.")
         run = told
-    check_unique(path, (judgment.id for judgment in judgments))
-    assert run is not None  # stream_records refuses empty files
-    return run, judgments
+        yield told, judgment

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -159,11 +159,11 @@ def _from_results(path: Path) -> list[Run]:
         if not is_ours(config):
             continue
         name = run_name(data, task)
-        samples = path.with_name(path.name.replace("results_", f"samples_{task}_", 1) + "l")
+        samples = samples_beside(path, task)
         judgments = None
         if samples.is_file():
             judgments = judgments_of_samples(samples, name.protocol)
-            _require_whole(samples, len(judgments), data["results"].get(task, {}))
+            require_whole(samples, len(judgments), data["results"].get(task, {}))
             figures = summarise(judgments, name.protocol)
         else:
             figures = _figures(data["results"].get(task, {}))
@@ -171,7 +171,12 @@ def _from_results(path: Path) -> list[Run]:
     return runs
 
 
-def _require_whole(samples: Path, found: int, results: Mapping[str, Any]) -> None:
+def samples_beside(results: Path, task: str) -> Path:
+    """Where the harness puts the samples of a results file's task."""
+    return results.with_name(results.name.replace("results_", f"samples_{task}_", 1) + "l")
+
+
+def require_whole(samples: Path, found: int, results: Mapping[str, Any]) -> None:
     """Refuse samples of which a part is missing, as a full disk leaves them."""
     told = results.get("n_pairs,none", found)
     if found != told:
@@ -230,18 +235,22 @@ def judgments_of_samples(path: Path, protocol: Protocol) -> list[Judgment]:
     Raises:
         InputError: not samples of a pairwise-judge task; names the line.
     """
+    return list(stream_samples(path, protocol))
+
+
+def stream_samples(path: Path, protocol: Protocol) -> Iterator[Judgment]:
+    """Yield what `judgments_of_samples` returns, one line after the other."""
     from pandalm_eval.readings import judge_sample
 
-    judgments = []
     for number, sample in enumerate(stream_records(path), start=1):
         try:
-            judgments.append(judge_sample(sample, protocol))
+            judgment = judge_sample(sample, protocol)
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise InputError(
                 f"{path}: line {number} is no sample of a pairwise-judge task "
                 f"({type(error).__name__}: {error})."
             ) from None
-    return judgments
+        yield judgment
 
 
 def _figures(results: Mapping[str, Any]) -> dict[str, float]:
@@ -253,14 +262,17 @@ def _figures(results: Mapping[str, Any]) -> dict[str, float]:
     return figures
 
 
+def apart(name: RunName, count: int) -> RunName:
+    """The name of the count-th run of one name: a number tells it from the others."""
+    return name if count == 1 else replace(name, judge=f"{name.judge} ({count})")
+
+
 def _told_apart(runs: Sequence[Run]) -> list[Run]:
     seen: dict[RunName, int] = {}
     renamed = []
     for run in runs:
         count = seen[run.name] = seen.get(run.name, 0) + 1
-        if count > 1:
-            run = replace(run, name=replace(run.name, judge=f"{run.name.judge} ({count})"))
-        renamed.append(run)
+        renamed.append(replace(run, name=apart(run.name, count)))
     return renamed
 
 

@@ -69,8 +69,8 @@ def test_floats(capsys: Capture) -> None:
     assert caption == (
         "Judges against gold. Protocol: single. Gold: human. Macro and weighted F1 are over first, "
         "second and tie. n: 999 pairs of 170 prompts or other clusters. Invalid: 0 of 999 "
-        "readings; an invalid verdict is wrong. Brackets are 95\\% intervals with the prompt as the sampling "
-        "unit."
+        "readings; an invalid verdict is wrong. Brackets are 95\\% intervals with the prompt as "
+        "the sampling unit."
     )
     assert "\\label{tab:judges}" in text
     own = printed(capsys, "--label", "tab:judges", "--caption", "50% of {all}")

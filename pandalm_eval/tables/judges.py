@@ -56,7 +56,7 @@ class JudgesTable:
         rows = [run_row(run) for run in runs]
         for judged in pair_sets(runs):
             rows += rule_rows(judged) + human_rows(judged)
-        if any(_is_test_set(run) for run in runs):
+        if any(is_test_set(run) for run in runs):
             rows += published_rows()
         notes = limited_notes(runs) + _notes(rows) + annotators(pair_sets(runs))
         return cls(rows, agreements(runs), notes)
@@ -103,7 +103,8 @@ def run_row(run: Run) -> Row:
     return row
 
 
-def _is_test_set(run: Run) -> bool:
+def is_test_set(run: Run) -> bool:
+    """Whether a run is of all pairs of the PandaLM test set, with people as gold."""
     return (
         run.name.task.startswith(_PANDALM_TASKS)
         and run.name.gold_source == HUMAN
