@@ -35,9 +35,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python docs/make_cli.py --check
 	$(BIN)/python results/make_tables.py --check
+	$(BIN)/pandalm-eval leaderboard build results --check
 
 bench: setup
 	$(BIN)/python benchmarks/upstream_way.py
 
 tables: setup
 	$(BIN)/python results/make_tables.py
+	$(BIN)/pandalm-eval leaderboard build results

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pandalm_eval.errors import InputError, listing
+from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import write_judgments
 from pandalm_eval.records import read_object
 from pandalm_eval.results import Run, is_ours, manifest_beside, read_results, read_runs
@@ -38,16 +38,10 @@ def redact(paths: Iterable[Path], folder: Path) -> list[Path]:
             f"{bare[0]}: has no samples beside it. Run again with --log_samples; without samples "
             "there are no judgments to publish."
         )
-    stems = [f"{run.name.task}_{_as_file_name(run.name.judge)}" for run in runs]
-    if doubled := [stem for stem, count in Counter(stems).items() if count > 1]:
-        raise InputError(
-            f"several runs would be judgments_{listing(doubled)}.jsonl, and one would overwrite "
-            "the other. Redact them into folders of their own."
-        )
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for run, stem in zip(runs, stems, strict=True):
+        for run, stem in zip(runs, _stems(runs), strict=True):
             judgments = folder / f"judgments_{stem}.jsonl"
             write_judgments(judgments, run.name, run.judgments or ())
             written.append(judgments)
@@ -58,6 +52,15 @@ def redact(paths: Iterable[Path], folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}).") from None
     return written
+
+
+def _stems(runs: Sequence[Run]) -> Iterator[str]:
+    """What each run's files are called; a number tells runs apart whose names would be the same."""
+    seen: Counter[str] = Counter()
+    for run in runs:
+        stem = f"{run.name.task}_{_as_file_name(run.name.judge)}"
+        seen[stem.casefold()] += 1
+        yield f"{stem}-{seen[stem.casefold()]}" if seen[stem.casefold()] > 1 else stem
 
 
 def _told_of(run: Run) -> dict[str, Any]:

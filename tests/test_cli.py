@@ -21,7 +21,7 @@ from pandalm_eval.cli.run import refuse_mixed_metadata
 from pandalm_eval.errors import UsageError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-VERBS = ("run", "link", "unlink", "tasks", "data", "table", "redact")
+VERBS = ("run", "link", "unlink", "tasks", "data", "table", "redact", "leaderboard", "cite")
 Capture = pytest.CaptureFixture[str]
 
 
@@ -167,6 +167,26 @@ def test_redacted_run(
     texts |= {str(row["response2"]) for row in rows}
     assert not [text for text in texts if len(text) > 9 and text in everything]
     assert str(result.parent) not in everything  # no path of this machine
+
+
+def test_redacted_runs_of_one_name(result: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Two protocols of one task and judge, as two runs into one folder leave them."""
+    folder = tmp_path / "both"
+    assert main(["redact", str(result), "-o", str(folder)]) == 0
+    whole = folder / "judgments_pandalm_human_rule-longest.jsonl"
+    verdict = whole.read_text("utf-8").replace('"protocol": "full"', '"protocol": "verdict"')
+    (folder / "judgments_other.jsonl").write_text(verdict, "utf-8")
+    assert main(["redact", str(folder), "-o", str(tmp_path / "again")]) == 0
+    names = {path.name for path in (tmp_path / "again").glob("judgments_*")}
+    assert {whole.name, "judgments_pandalm_human_rule-longest-2.jsonl"} < names
+    capsys.readouterr()
+    before, after = (
+        json.loads(table(capsys, path, "--format", "json"))["rows"]
+        for path in (folder, tmp_path / "again")
+    )
+    assert {json.dumps(row, sort_keys=True) for row in before} == {
+        json.dumps(row, sort_keys=True) for row in after
+    }
 
 
 def test_redact_needs_samples(result: Path, write: Write, capsys: Capture, tmp_path: Path) -> None:

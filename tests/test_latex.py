@@ -158,6 +158,9 @@ def test_everything_compiles(tmp_path: Path, capsys: Capture) -> None:
     key = ROOT / "results/key"
     assert main(["table", str(key), "--kind", "domains", "--format", "latex", "--label", "d"]) == 0
     parts.append(capsys.readouterr().out)
+    words = ["plot", str(RUN), "--kind", "win_rates", "-o", str(tmp_path / "figure.pdf")]
+    assert main(words) == 0
+    parts.append("\\includegraphics{figure.pdf}")
     (tmp_path / "tables.tex").write_text(DOCUMENT % "\n\n".join(parts), "utf-8")
     done = subprocess.run(
         ["pdflatex", "-no-shell-escape", "-halt-on-error", "-interaction=nonstopmode", "tables"],
@@ -169,4 +172,5 @@ def test_everything_compiles(tmp_path: Path, capsys: Capture) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:]
+    assert "Missing character" not in done.stdout
     assert (tmp_path / "tables.pdf").stat().st_size > 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -453,6 +454,42 @@ def test_digests_see_every_edit(board: Path, capsys: Capture, what: str) -> None
     _, _, err = told(capsys, "check", board)
     seen = ("was changed since it was added", "is missing", "symbolic link", "belongs to no")
     assert any(word in err for word in seen), err
+
+
+@pytest.mark.parametrize("name", [JUDGMENTS, MANIFEST, "submission.yaml"])
+def test_damaged_bytes(board: Path, name: str) -> None:
+    """Whatever a disk or a hand makes of a file: a fault, or the same figures; never a crash."""
+    file, chance = board / "rule-longest" / name, random.Random(2023)
+    whole = file.read_bytes()
+    before = [run.figures for run in check_board(board).submissions[0].runs]
+    for _ in range(60):
+        place, kind = chance.randrange(len(whole)), chance.randrange(4)
+        damaged = {
+            0: whole[:place] + bytes([chance.randrange(256)]) + whole[place + 1 :],
+            1: whole[:place] + whole[place + chance.randrange(1, 200) :],
+            2: whole[:place],
+            3: whole[:place] + bytes(chance.randrange(256) for _ in range(9)) + whole[place:],
+        }[kind]
+        file.write_bytes(damaged)
+        found = check_board(board)
+        if damaged != whole and name != "submission.yaml":
+            assert found.faults  # the digest
+        reseal(board / "rule-longest") if name != "submission.yaml" else None
+        found = check_board(board)
+        if not found.faults:
+            assert [run.figures for run in found.submissions[0].runs] == before
+    file.write_bytes(whole)
+
+
+def test_two_at_once_make_one_of_them(board: Path, run: Path, capsys: Capture) -> None:
+    """The second of two that meet finds the first in its place."""
+    target, staged = board / "rule-longest", board / ".adding-x" / "rule-longest"
+    shutil.copytree(target, staged)
+    shutil.rmtree(target)
+    (target / "other").mkdir(parents=True)
+    with pytest.raises(OSError, match="not empty"):
+        os.rename(staged, target)  # what `add` does
+    assert told(capsys, "check", board)[0] == 1  # no submission is left, what is staged is none
 
 
 def test_what_no_check_can_see(board: Path, capsys: Capture) -> None:

@@ -130,7 +130,8 @@ def test_layout_names_every_module() -> None:
 
 
 def test_links_to_files_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", PAGE, CHOOSING, *(ROOT / "tasks").rglob("README.md")):
+    pages = (*(ROOT / "docs").glob("*.md"), *(ROOT / "tasks").rglob("README.md"))
+    for page in (ROOT / "README.md", PAGE, *pages):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page}: {target}"
 
@@ -189,9 +190,13 @@ def test_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (folder / "answers.sqlite").is_file()
     for picture in ("order.svg", "win_rates.pdf", "confusion.png"):
         assert (folder / picture).stat().st_size > 1000
+    printed = []
     for block in re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
         exec(block, {})
-        assert "| b " in capsys.readouterr().out
+        printed.append(capsys.readouterr().out)
+    compared, framed = printed
+    assert "| b " in compared
+    assert "tie" in framed
     assert not [text for text in _published(folder) if "Paris" in text]
 
 
@@ -268,6 +273,16 @@ def test_the_page_on_choosing_names_what_there_is() -> None:
             build_parser().parse_args(shlex.split(line)[1:])
 
 
+@pytest.mark.parametrize("name", ["leaderboard", "papers", "frames"])
+def test_commands_of_the_other_pages(name: str) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    assert lines
+    for line in lines:
+        assert callable(build_parser().parse_args(shlex.split(line)[1:]).handler)
+
+
 def test_the_page_on_training_names_what_there_is() -> None:
     page = PAGE.read_text("utf-8")
     for path in (ROOT / "train_judge").iterdir():
@@ -282,7 +297,7 @@ def test_the_page_on_training_names_what_there_is() -> None:
 
 def _stage(command: str) -> int:
     """Runs before what reads them; otherwise the README's order (sorting is stable)."""
-    stages = {"run": 0, "redact": 1, "table": 2, "plot": 2}
+    stages = {"run": 0, "redact": 1, "table": 2, "plot": 2, "leaderboard": 2, "cite": 2}
     return stages.get(shlex.split(command)[1], 0)
 
 

@@ -22,7 +22,7 @@ from pandalm_eval.leaderboard.plain_text import same_name
 from pandalm_eval.redaction import redact
 from pandalm_eval.results import manifest_beside
 
-_FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_FOLDER = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def read(told: object) -> Submission:
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name) is not None
+    return isinstance(name, str) and re.fullmatch(r"\w[\w.-]*", name, re.ASCII) is not None
 
 
 def _checked(kind: Any, told: object, where: str, faults: list[str]) -> dict[str, Any]:
