@@ -481,15 +481,48 @@ def test_damaged_bytes(board: Path, name: str) -> None:
     file.write_bytes(whole)
 
 
-def test_two_at_once_make_one_of_them(board: Path, run: Path, capsys: Capture) -> None:
-    """The second of two that meet finds the first in its place."""
-    target, staged = board / "rule-longest", board / ".adding-x" / "rule-longest"
-    shutil.copytree(target, staged)
-    shutil.rmtree(target)
-    (target / "other").mkdir(parents=True)
-    with pytest.raises(OSError, match="not empty"):
-        os.rename(staged, target)  # what `add` does
-    assert told(capsys, "check", board)[0] == 1  # no submission is left, what is staged is none
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("step", ["check_submission", "dump", "redact", "_place"])
+def test_whole_or_not_at_all(
+    board: Path,
+    run: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    error: BaseException,
+) -> None:
+    """A kill or a full disk at any step leaves the board as it was."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    before = content(board)
+    monkeypatch.setattr(f"pandalm_eval.leaderboard.add.{step}", fail)
+    words = ("add", run / "out", "--board", board, *FLAGS[:-1], "2026-03-01", "--replace")
+    code, out, _ = told(capsys, *words)
+    assert (code, out) == (130 if isinstance(error, KeyboardInterrupt) else 1, "")
+    assert content(board) == before
+
+
+def test_another_add_was_faster(
+    board: Path, run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place is taken between the look and the renaming: neither is lost, one is refused."""
+    moved = board.parent / "moved"
+    (board / "rule-longest").rename(moved)
+    rename = os.rename
+
+    def slow(source: Path, target: Path) -> None:
+        if not target.exists():
+            shutil.copytree(moved, target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", slow)
+    code, _, err = told(capsys, "add", run / "out", "--board", board, *FLAGS[:-1], "2026-03-01")
+    assert code == 1
+    assert "Directory not empty" in err
+    assert content(board / "rule-longest") == content(moved)
+    assert [path.name for path in board.iterdir()] == ["rule-longest"]
 
 
 def test_what_no_check_can_see(board: Path, capsys: Capture) -> None:
@@ -636,7 +669,7 @@ def test_markup_is_shown_as_text(board: Path, capsys: Capture) -> None:
     markdown = (board / "leaderboard/leaderboard.md").read_text("utf-8")
     assert "\\<script\\>alert(1)\\</script\\> \\| \\[x\\](javascript:a) \\& \\`b\\`" in markdown
     latex = (board / "leaderboard/leaderboard.tex").read_text("utf-8")
-    assert "\\& `b` \\$c\\$ \\textbackslash{}d" in latex
+    assert "\\& \\textasciigrave{}b\\textasciigrave{} \\$c\\$ \\textbackslash{}d" in latex
     rows = json.loads((board / "leaderboard/leaderboard.json").read_text("utf-8"))["rows"]
     assert rows[0]["submitter"] == hostile
 
