@@ -35,6 +35,7 @@ from pandalm_eval.instructions import INFERENCE_SET
 from pandalm_eval.records import read_object
 from pandalm_eval.search.apart import require_apart
 from pandalm_eval.search.space import Configuration, Space, Training, read_space
+from train_judge.config import epoch_folder
 from train_judge.steps import checksum, write_json
 
 FORMAT = 1
@@ -176,7 +177,7 @@ class Study:
     def weights(self, configuration: Configuration) -> Path:
         """A configuration's weights, or its adapter, while they are kept."""
         output = self.training_folder(configuration.training) / "output"
-        return output / f"epoch-{configuration.epoch}"
+        return epoch_folder(output, configuration.epoch)
 
     def answers(self, configuration: Configuration, prompts: Prompts) -> Path:
         """A configuration's response file."""
