@@ -91,7 +91,7 @@ def test_the_report_has_the_whole_curve(study: Study) -> None:
     from pandalm_eval.search.choose import read_choice
 
     chosen = read_choice(study.folder)
-    text = write_report(study, chosen, strengths).read_text("utf-8")
+    text = write_report(study, chosen, strengths, readings.costs()).read_text("utf-8")
     for configuration in study.space.configurations:
         assert f"| {configuration.name} " in text
     assert "diverged" in text
@@ -121,7 +121,7 @@ def test_a_report_is_written_twice_alike(study: Study, tmp_path: Path) -> None:
 
     pages = [tmp_path / "a", tmp_path / "b"]
     for page in pages:
-        write_report(study, read_choice(study.folder), strengths, page)
+        write_report(study, read_choice(study.folder), strengths, readings.costs(), page)
     for name in ("report.md", "candidates.csv", "grid.svg", "candidates.svg"):
         assert (pages[0] / name).read_bytes() == (pages[1] / name).read_bytes()
 

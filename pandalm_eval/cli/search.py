@@ -195,7 +195,7 @@ def report(args: argparse.Namespace) -> int:
     contestants = Contestants(told.named(chosen.candidates))
     readings = Readings(args.study, told.judging())
     strengths = Strengths.of(contestants, readings, told.default())
-    print(write_report(told.study(), chosen, strengths, args.output))
+    print(write_report(told.study(), chosen, strengths, readings.costs(), args.output))
     return 0
 
 

@@ -98,14 +98,14 @@ def choose(
     Raises:
         InputError: the judge or the study's folder fails; what was read is kept.
     """
-    before = _costs(judge)
+    before = judge.readings.costs()
     found: dict[Order, Reading] = {}
     pairs: dict[str, Ordered] = {}
     choice = _play(contestants, judge, strategy, options, found, pairs)
     asked = len(found)
     _probe(judge, found, pairs, int(options["seed"]))
     reliability = Reliability.of(found, {id: pair.prompt_id for id, (pair, _) in pairs.items()})
-    made, tokens, seconds = (now - then for now, then in zip(_costs(judge), before, strict=True))
+    costs = judge.readings.costs() - before
     names = contestants.names
     estimate = reliability.consistency
     return Chosen(
@@ -120,9 +120,9 @@ def choose(
         missing=missing,
         prompts=len(contestants.prompts),
         asked=asked,
-        made=int(made),
-        tokens=int(tokens),
-        seconds=seconds,
+        made=costs.readings,
+        tokens=costs.tokens,
+        seconds=costs.seconds,
         consistency=None
         if estimate is None
         else [estimate.value, estimate.low, estimate.high, estimate.n],
@@ -171,12 +171,6 @@ def _probe(
     others = [(pair, not swapped) for pair, swapped in (pairs[once[i]] for i in drawn)]
     for (pair, swapped), reading in zip(others, judge.read(others), strict=True):
         found[Order(pair.id, swapped)] = reading
-
-
-def _costs(judge: Judge) -> tuple[float, float, float]:
-    kept = [one for _, one in judge.readings.items()]
-    made = sum(one.tokens > 0 or one.seconds > 0 for one in kept)
-    return made, sum(one.tokens for one in kept), math.fsum(one.seconds for one in kept)
 
 
 def _listed(values: Any, count: int) -> list[float | None]:

@@ -106,7 +106,8 @@ def confirm(
     """
     chosen, default = (candidate.name for candidate in validation)
     _require_unseen(validation[0], held_out[chosen])
-    run = _run(folder / "confirmed" / f"{chosen}-against-{default}", judging, held_out, default)
+    place = folder / "confirmed" / judge.readings.folder.name  # another judge, another folder
+    run = _run(place / f"{chosen}-against-{default}", judging, held_out, default)
     (found,) = read_runs([run])
     assert found.judgments is not None  # --log_samples
     told = {"judge": found.name.judge, "protocol": judging.protocol.value}

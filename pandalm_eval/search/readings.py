@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import socket
 import uuid
@@ -31,6 +32,28 @@ class Order(NamedTuple):
 
     pair: str
     swapped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What readings took.
+
+    Attributes:
+        readings: that were made, not taken over from a pair of the same texts.
+        tokens: of their prompts.
+        seconds: of the judge's time.
+    """
+
+    readings: int
+    tokens: int
+    seconds: float
+
+    def __sub__(self, before: Costs) -> Costs:
+        return Costs(
+            self.readings - before.readings,
+            self.tokens - before.tokens,
+            self.seconds - before.seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +106,12 @@ class Readings:
         """Every reading."""
         return self._kept.items()
 
+    def costs(self) -> Costs:
+        """Of all of them."""
+        made = [kept for kept in self._kept.values() if kept.seconds > 0]
+        seconds = math.fsum(kept.seconds for kept in made)
+        return Costs(len(made), sum(kept.tokens for kept in made), seconds)
+
     def of(self, pair: Pair, swapped: bool) -> Reading | None:
         """The reading of an order, None where there is none.
 
@@ -113,7 +142,7 @@ class Readings:
                 "swapped": swapped,
                 "text_hash": kept.text_hash,
                 "tokens": kept.tokens,
-                "took": round(kept.seconds, 4),
+                "took": round(kept.seconds, 6),
                 **kept.reading.to_json(),
             }
             lines.append(json.dumps(record) + "\n")

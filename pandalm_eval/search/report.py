@@ -18,6 +18,7 @@ from pandalm_eval.plots.write import write
 from pandalm_eval.search.choose import Chosen, as_text
 from pandalm_eval.search.confirm import ConfirmedTable
 from pandalm_eval.search.plan import plan, standing
+from pandalm_eval.search.readings import Costs
 from pandalm_eval.search.space import EPOCHS, Space
 from pandalm_eval.search.strengths import Strengths
 from pandalm_eval.search.study import Study
@@ -29,13 +30,18 @@ Row = dict[str, Any]
 
 
 def write_report(
-    study: Study, chosen: Chosen, strengths: Strengths, output: Path | None = None
+    study: Study,
+    chosen: Chosen,
+    strengths: Strengths,
+    costs: Costs,
+    output: Path | None = None,
 ) -> Path:
     """Write `report.md` with `candidates.csv`, `grid.svg` and `candidates.svg`; returns the page.
 
     Args:
         chosen: the choice that is reported.
         strengths: of the candidates that it chose among, against the default.
+        costs: of all readings that are kept of the judge.
         output: the folder; by default the study's own `report/`.
 
     Raises:
@@ -48,7 +54,8 @@ def write_report(
         _write_csv(rows, folder / "candidates.csv")
         _draw(study.space, rows, folder)
         with written(folder / "report.md") as file:
-            file.write(_page(study, chosen, rows, factor_rows(study.space, chosen, strengths)))
+            factors = factor_rows(study.space, chosen, strengths)
+            file.write(_page(study, chosen, costs, rows, factors))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}).") from None
     return folder / "report.md"
@@ -107,7 +114,13 @@ def factor_rows(space: Space, chosen: Chosen, strengths: Strengths) -> list[Row]
     return told
 
 
-def _page(study: Study, chosen: Chosen, rows: Sequence[Row], factors: Sequence[Row]) -> str:
+def _page(
+    study: Study,
+    chosen: Chosen,
+    costs: Costs,
+    rows: Sequence[Row],
+    factors: Sequence[Row],
+) -> str:
     default = study.space.default_configuration.name
     table = [
         {"candidate": row["candidate"], "win rate": _rate(row), "": row["mark"] or row["missing"]}
@@ -144,7 +157,7 @@ def _page(study: Study, chosen: Chosen, rows: Sequence[Row], factors: Sequence[R
         "## Confirmed on held-out prompts",
         _confirmed(study),
         "## Costs",
-        _costs(study, chosen),
+        _costs(study, chosen, costs),
         "## Not tried",
         _untried(study, chosen),
         f"Written by pandalm_eval {__version__}.",
@@ -161,7 +174,7 @@ def _table(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _confirmed(study: Study) -> str:
-    found = sorted((study.folder / "confirmed").glob("*/confirmed.json"))
+    found = sorted((study.folder / "confirmed").glob("*/*/confirmed.json"))
     if not found:
         return "Nothing yet: `pandalm-eval search confirm`. Without it no figure may be cited."
     rows = [row for path in found for row in json.loads(path.read_text("utf-8"))["rows"]]
@@ -173,14 +186,15 @@ def _confirmed(study: Study) -> str:
     return _table(table) + several * (len(found) > 1)
 
 
-def _costs(study: Study, chosen: Chosen) -> str:
+def _costs(study: Study, chosen: Chosen, readings: Costs) -> str:
     costs = [read_costs(study.training_folder(one) / "costs.json") for one in study.space.trainings]
     seconds = sum(one.seconds for one in costs)
     tokens = sum(one.tokens for one in costs)
     return (
         f"Trainings and answers: {seconds / 3600:.2f} worker hours, {tokens} tokens learnt. "
-        f"Choice: {chosen.asked} readings asked for; the last run of it made {chosen.made} of "
-        f"them, {chosen.tokens} prompt tokens in {chosen.seconds / 60:.1f} minutes."
+        f"The choice asked for {chosen.asked} readings. All that are kept of this judge, whatever "
+        f"asked for them: {readings.readings} made, {readings.tokens} prompt tokens, "
+        f"{readings.seconds / 60:.1f} minutes."
     )
 
 

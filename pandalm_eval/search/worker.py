@@ -188,11 +188,11 @@ def _last_loss(output: Path) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """What a training took, over all its workers.
+class TrainingCosts:
+    """What a training took.
 
     Attributes:
-        seconds: of training and answering.
+        seconds: of training and answering; those of a worker that was killed are not known.
         tokens: that were learnt.
     """
 
@@ -209,13 +209,13 @@ def _note_costs(study: Study, claim: Claim, seconds: float) -> None:
         json.dump({"seconds": before.seconds + seconds, "tokens": max(tokens, before.tokens)}, file)
 
 
-def read_costs(path: Path) -> Costs:
+def read_costs(path: Path) -> TrainingCosts:
     """The costs of a training; none where nothing is noted yet."""
     try:
         told = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
-        return Costs(0.0, 0)
-    return Costs(float(told["seconds"]), int(told["tokens"]))
+        return TrainingCosts(0.0, 0)
+    return TrainingCosts(float(told["seconds"]), int(told["tokens"]))
 
 
 def _tidy(folder: Path, *, keep_epochs: bool) -> None:
