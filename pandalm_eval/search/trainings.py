@@ -152,6 +152,7 @@ class Trainings:
         if frozen.state is optuna.trial.TrialState.RUNNING:
             _log.info("%s: goes on; its worker is gone.", training.name)
             return optuna.Trial(self._optuna, frozen._trial_id)
+        _log.info("%s: begins.", training.name)
         trial = self._optuna.ask()
         while trial.user_attrs["training"] != training.name:  # Optuna's queue has its own order;
             trial = self._optuna.ask()  # those before it are taken up as if their worker were gone

@@ -85,7 +85,6 @@ def _do(study: Study, trainings: Trainings, claim: Claim, bar: Any) -> None:
     training = claim.training
     folder = study.training_folder(training)
     start = time.monotonic()
-    _log.info("%s: begins, or goes on.", training.name)
     trained = _train(study, claim, bar)
     answered = _answer(study, claim, bar)
     failure = trained or answered
