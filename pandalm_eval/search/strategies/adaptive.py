@@ -6,7 +6,8 @@
 3. Candidates that are clearly worse than the best drop out, and their readings with them: how far a
    good one beats a bad one says little of how it compares with another good one.
 4. The next readings are duels: the best by one draw from the posterior against the best of the rest
-   by another draw (top-two Thompson sampling), so whoever may be the best is read most.
+   by another draw (top-two Thompson sampling), so whoever may be the best is read most. Only the
+   foremost take part, fewer and fewer as the budget is spent; the others stay in the posterior.
 5. Again from 2., until the stated error is small enough, the budget is spent, or those that would
    have to be read have been read on all prompts.
 
@@ -15,6 +16,7 @@ Russo 2020, "Simple Bayesian algorithms for best-arm identification", Operations
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 
 import numpy as np
@@ -26,14 +28,16 @@ from pandalm_eval.search.strategies.pairing import Pairing
 from pandalm_eval.search.strategies.uniform import spread
 from pandalm_eval.statistics.clusters import Floats, Numbers
 
-OPENING = 10
+OPENING = 6
 """Readings of each candidate before the first look."""
-SMALLEST, LARGEST = 100, 400
-"""Readings between two looks: a third of those so far, within these bounds."""
+SMALLEST, LARGEST = 100, 500
+"""Readings between two looks: half of those so far, within these bounds."""
 FEWEST = 10
 """A batch with fewer readings left to ask than these is the end."""
-DROPPED = 2.5
+DROPPED = 3.0
 """So many standard deviations of the difference below the best is clearly worse."""
+FINALISTS = 3
+"""Fewer do not duel, if so many are still in."""
 EQUAL = 1.645
 """Within so many of them is not to be told from it: 5% to one side."""
 DRAWS = 1000
@@ -84,9 +88,10 @@ def adaptive(
         drawn = field.belief.draw(DRAWS, rng)
         best = field.belief.best
         wrong = float(np.mean(drawn.max(axis=1) > drawn[:, best] + margin))
-        size = min(budget, int(np.clip(field.count // 3, SMALLEST, LARGEST)))
+        size = min(budget, int(np.clip(field.count // 2, SMALLEST, LARGEST)))
         if wrong <= error or size == 0 or not field.any_valid:
             break
+        drawn[:, field.behind(finalists(candidates, field.count, budget))] = -np.inf
         pairs, times = duels(drawn, size)
         batch = pairing.take(field.names[pairs], times)
         if len(batch) < min(size, FEWEST):
@@ -104,6 +109,18 @@ def _check(candidates: int, budget: int, coordinates: Floats | None) -> None:
         raise InputError(
             f"There are coordinates of {len(coordinates)} candidates; give those of {candidates}."
         )
+
+
+def finalists(candidates: int, spent: int, left: int) -> int:
+    """How many duel: `candidates ^ (share of the budget left)`, no fewer than `FINALISTS`.
+
+    So the number falls geometrically as in successive halving, whatever the posterior: where many
+    are nearly equal it would stay wide for long, and the budget would decide nothing.
+
+    >>> [finalists(80, spent, 3000 - spent) for spent in (0, 1000, 2000, 3000)]
+    [80, 19, 5, 3]
+    """
+    return max(FINALISTS, math.ceil(candidates ** (left / (spent + left))))
 
 
 def duels(drawn: Floats, size: int) -> tuple[Numbers, Numbers]:
@@ -137,6 +154,10 @@ class _Field:
     @property
     def any_valid(self) -> bool:
         return any(bool(np.isfinite(answers).any()) for answers in self._answers)
+
+    def behind(self, foremost: int) -> Numbers:
+        """Those still in, but for so many with the highest posterior means."""
+        return np.argsort(-self.belief.mean, kind="stable")[foremost:]
 
     def add(self, asked: Asked, answers: Floats) -> None:
         first, second = self._number[asked.first], self._number[asked.second]
