@@ -104,10 +104,9 @@ def test_stops_once_the_error_is_small() -> None:
 
 def test_reads_the_good_ones_most() -> None:
     strengths = [0.0] * 30 + [1.0, 1.1]
-    _, batches = searched(partial(adaptive, budget=800, error=0.0), 32, 200, noisy(strengths, 1))
+    _, batches = searched(partial(adaptive, budget=400, error=0.0), 32, 200, noisy(strengths, 1))
     late = [one[:2] for one in names(batches[-1:])]
-    assert late.count((30, 31)) > 0.5 * len(late)
-    assert len({number for pair in late for number in pair}) <= 3  # as many duel in the end
+    assert late.count((30, 31)) > 0.8 * len(late)
 
 
 def test_says_that_equals_cannot_be_told_apart() -> None:
