@@ -40,8 +40,8 @@ FINALISTS = 3
 """Fewer do not duel, if so many are still in."""
 EQUAL = 1.645
 """Within so many of them is not to be told from it: 5% to one side."""
-DRAWS = 1000
-"""From the posterior at each look: the resolution of the error is 1 in so many."""
+DRAWS = 2 * LARGEST
+"""From the posterior at each look, two for a duel; the error is told in steps of 1 in so many."""
 
 
 def adaptive(
@@ -66,8 +66,9 @@ def adaptive(
 
     Returns:
         `error`: the posterior probability that some other candidate has an expected win rate of
-        more than ½ + margin against the chosen one, over all possible prompts. `equal`: those whose
-        difference from the chosen one is within 1.645 of its standard deviations. `strengths`: the
+        more than ½ + margin against the chosen one, over all possible prompts; those that dropped
+        out do not count. `equal`: those still in whose difference from the chosen one is within
+        1.645 of its standard deviations. `strengths`: the
         expected win rate of each against the chosen one, ½ itself, or, of one that dropped out,
         against the best at that time; `spread`: its standard deviation. Where no reading of the
         opening is valid it stops, with candidate 0, of which nothing is known.
@@ -75,30 +76,30 @@ def adaptive(
     Raises:
         InputError: a budget below 1, or coordinates of another number of candidates.
     """
-    budget = max(1, (candidates - 1) * prompts // 4) if budget is None else budget
-    _check(candidates, budget, coordinates)
+    left = max(1, (candidates - 1) * prompts // 4) if budget is None else budget
+    _check(candidates, left, coordinates)
     pairing = Pairing(candidates, prompts, rng)
     field = _Field(candidates, coordinates)
-    opening = min(budget, -(-OPENING * candidates // 2))
+    opening = min(left, math.ceil(OPENING * candidates / 2))
     for batch in spread(np.arange(candidates), pairing, opening, rng):
         field.add(batch, (yield batch))
-        budget -= len(batch)
+        left -= len(batch)
     while True:
         field.look()
         drawn = field.belief.draw(DRAWS, rng)
         best = field.belief.best
         wrong = float(np.mean(drawn.max(axis=1) > drawn[:, best] + margin))
-        size = min(budget, int(np.clip(field.count // 2, SMALLEST, LARGEST)))
+        size = min(left, int(np.clip(field.count // 2, SMALLEST, LARGEST)))
         if wrong <= error or size == 0 or not field.any_valid:
             break
-        drawn[:, field.behind(finalists(candidates, field.count, budget))] = -np.inf
+        drawn[:, field.behind(finalists(candidates, field.count, left))] = -np.inf
         pairs, times = duels(drawn, size)
         batch = pairing.take(field.names[pairs], times)
         if len(batch) < min(size, FEWEST):
             break
         field.add(batch, (yield batch))
         field.drop()
-        budget -= len(batch)
+        left -= len(batch)
     return field.choice(wrong)
 
 
@@ -120,7 +121,7 @@ def finalists(candidates: int, spent: int, left: int) -> int:
     >>> [finalists(80, spent, 3000 - spent) for spent in (0, 1000, 2000, 3000)]
     [80, 19, 5, 3]
     """
-    return max(FINALISTS, math.ceil(candidates ** (left / (spent + left))))
+    return max(FINALISTS, math.ceil(math.pow(candidates, left / (spent + left))))
 
 
 def duels(drawn: Floats, size: int) -> tuple[Numbers, Numbers]:
