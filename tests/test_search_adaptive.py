@@ -104,9 +104,9 @@ def test_stops_once_the_error_is_small() -> None:
 
 def test_reads_the_good_ones_most() -> None:
     strengths = [0.0] * 30 + [1.0, 1.1]
-    _, batches = searched(partial(adaptive, budget=800, error=0.0), 32, 200, noisy(strengths, 1))
-    late = names(batches[-1:])
-    assert {number for one in late for number in one[:2]} == {30, 31}
+    _, batches = searched(partial(adaptive, budget=400, error=0.0), 32, 200, noisy(strengths, 1))
+    late = [one[:2] for one in names(batches[-1:])]
+    assert late.count((30, 31)) > 0.8 * len(late)
 
 
 def test_says_that_equals_cannot_be_told_apart() -> None:
@@ -118,7 +118,7 @@ def test_says_that_equals_cannot_be_told_apart() -> None:
 
 def test_nothing_but_invalid_readings_end_after_the_opening() -> None:
     choice, batches = searched(partial(adaptive, budget=5000), 20, 100, all_invalid)
-    assert sum(map(len, batches)) == 100  # 20 candidates × 10 readings / 2
+    assert sum(map(len, batches)) == 60  # 20 candidates × 6 readings / 2
     assert choice.best == 0
     assert choice.error is not None
     assert choice.error > 0.5

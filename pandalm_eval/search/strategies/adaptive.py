@@ -6,7 +6,8 @@
 3. Candidates that are clearly worse than the best drop out, and their readings with them: how far a
    good one beats a bad one says little of how it compares with another good one.
 4. The next readings are duels: the best by one draw from the posterior against the best of the rest
-   by another draw (top-two Thompson sampling), so whoever may be the best is read most.
+   by another draw (top-two Thompson sampling), so whoever may be the best is read most. Only the
+   foremost take part, fewer and fewer as the budget is spent; the others stay in the posterior.
 5. Again from 2., until the stated error is small enough, the budget is spent, or those that would
    have to be read have been read on all prompts.
 
@@ -15,6 +16,7 @@ Russo 2020, "Simple Bayesian algorithms for best-arm identification", Operations
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 
 import numpy as np
@@ -26,18 +28,20 @@ from pandalm_eval.search.strategies.pairing import Pairing
 from pandalm_eval.search.strategies.uniform import spread
 from pandalm_eval.statistics.clusters import Floats, Numbers
 
-OPENING = 10
+OPENING = 6
 """Readings of each candidate before the first look."""
-SMALLEST, LARGEST = 100, 400
-"""Readings between two looks: a third of those so far, within these bounds."""
+SMALLEST, LARGEST = 100, 500
+"""Readings between two looks: half of those so far, within these bounds."""
 FEWEST = 10
 """A batch with fewer readings left to ask than these is the end."""
-DROPPED = 2.5
+DROPPED = 3.0
 """So many standard deviations of the difference below the best is clearly worse."""
+FINALISTS = 3
+"""Fewer do not duel, if so many are still in."""
 EQUAL = 1.645
 """Within so many of them is not to be told from it: 5% to one side."""
-DRAWS = 1000
-"""From the posterior at each look: the resolution of the error is 1 in so many."""
+DRAWS = 2 * LARGEST
+"""From the posterior at each look, two for a duel; the error is told in steps of 1 in so many."""
 
 
 def adaptive(
@@ -62,8 +66,9 @@ def adaptive(
 
     Returns:
         `error`: the posterior probability that some other candidate has an expected win rate of
-        more than ½ + margin against the chosen one, over all possible prompts. `equal`: those whose
-        difference from the chosen one is within 1.645 of its standard deviations. `strengths`: the
+        more than ½ + margin against the chosen one, over all possible prompts; those that dropped
+        out do not count. `equal`: those still in whose difference from the chosen one is within
+        1.645 of its standard deviations. `strengths`: the
         expected win rate of each against the chosen one, ½ itself, or, of one that dropped out,
         against the best at that time; `spread`: its standard deviation. Where no reading of the
         opening is valid it stops, with candidate 0, of which nothing is known.
@@ -71,29 +76,30 @@ def adaptive(
     Raises:
         InputError: a budget below 1, or coordinates of another number of candidates.
     """
-    budget = max(1, (candidates - 1) * prompts // 4) if budget is None else budget
-    _check(candidates, budget, coordinates)
+    left = max(1, (candidates - 1) * prompts // 4) if budget is None else budget
+    _check(candidates, left, coordinates)
     pairing = Pairing(candidates, prompts, rng)
     field = _Field(candidates, coordinates)
-    opening = min(budget, -(-OPENING * candidates // 2))
+    opening = min(left, math.ceil(OPENING * candidates / 2))
     for batch in spread(np.arange(candidates), pairing, opening, rng):
         field.add(batch, (yield batch))
-        budget -= len(batch)
+        left -= len(batch)
     while True:
         field.look()
         drawn = field.belief.draw(DRAWS, rng)
         best = field.belief.best
         wrong = float(np.mean(drawn.max(axis=1) > drawn[:, best] + margin))
-        size = min(budget, int(np.clip(field.count // 3, SMALLEST, LARGEST)))
+        size = min(left, int(np.clip(field.count // 2, SMALLEST, LARGEST)))
         if wrong <= error or size == 0 or not field.any_valid:
             break
+        drawn[:, field.behind(finalists(candidates, field.count, left))] = -np.inf
         pairs, times = duels(drawn, size)
         batch = pairing.take(field.names[pairs], times)
         if len(batch) < min(size, FEWEST):
             break
         field.add(batch, (yield batch))
         field.drop()
-        budget -= len(batch)
+        left -= len(batch)
     return field.choice(wrong)
 
 
@@ -104,6 +110,18 @@ def _check(candidates: int, budget: int, coordinates: Floats | None) -> None:
         raise InputError(
             f"There are coordinates of {len(coordinates)} candidates; give those of {candidates}."
         )
+
+
+def finalists(candidates: int, spent: int, left: int) -> int:
+    """How many duel: `candidates ^ (share of the budget left)`, no fewer than `FINALISTS`.
+
+    So the number falls geometrically as in successive halving, whatever the posterior: where many
+    are nearly equal it would stay wide for long, and the budget would decide nothing.
+
+    >>> [finalists(80, spent, 3000 - spent) for spent in (0, 1000, 2000, 3000)]
+    [80, 19, 5, 3]
+    """
+    return max(FINALISTS, math.ceil(math.pow(candidates, left / (spent + left))))
 
 
 def duels(drawn: Floats, size: int) -> tuple[Numbers, Numbers]:
@@ -137,6 +155,10 @@ class _Field:
     @property
     def any_valid(self) -> bool:
         return any(bool(np.isfinite(answers).any()) for answers in self._answers)
+
+    def behind(self, foremost: int) -> Numbers:
+        """Those still in, but for so many with the highest posterior means."""
+        return np.argsort(-self.belief.mean, kind="stable")[foremost:]
 
     def add(self, asked: Asked, answers: Floats) -> None:
         first, second = self._number[asked.first], self._number[asked.second]

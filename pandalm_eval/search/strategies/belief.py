@@ -21,7 +21,7 @@ from pandalm_eval.statistics.clusters import Floats, Numbers, Truths
 
 _DEVIATIONS = np.geomspace(0.02, 0.5, 6)
 """Prior standard deviations of strengths that are weighed against each other."""
-_REACHES = (0.3, 0.7)
+_REACHES = (0.5, 1.5)
 """How far neighbours in coordinates resemble each other, in units of their range."""
 _SMOOTH = 0.9
 """Share of the prior variance that follows the coordinates, where they are believed at all."""
