@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from pandalm_eval.plots.search_curve import Point, search_curve
 from pandalm_eval.plots.search_grid import Cell, search_grid
 from pandalm_eval.plots.write import write
 from pandalm_eval.search.choose import Chosen, as_text
-from pandalm_eval.search.confirm import ConfirmedTable
+from pandalm_eval.search.confirm import ConfirmedTable, confirmed_rows
 from pandalm_eval.search.plan import plan, standing
 from pandalm_eval.search.readings import Costs
 from pandalm_eval.search.space import EPOCHS, Space
@@ -24,9 +24,17 @@ from pandalm_eval.search.strengths import Strengths
 from pandalm_eval.search.study import Study
 from pandalm_eval.search.worker import read_costs
 from pandalm_eval.tables.cells import with_interval
+from train_judge.config import Config
 from train_judge.steps import written
 
 Row = dict[str, Any]
+
+_NO_FACTORS = (
+    *("train", "validation", "output", "learns", "swap", "export_epochs", "deepspeed", "keep"),
+    *("revision", "gguf_file", "micro_batch", "gradient_checkpointing", "group_by_length"),
+    *("save_every", "validate_every", "log_every", "report_to"),
+)
+"""Keys of a training that no search would vary."""
 
 
 def write_report(
@@ -101,8 +109,8 @@ def factor_rows(space: Space, chosen: Chosen, strengths: Strengths) -> list[Row]
     """
     numbers = {name: number for number, name in enumerate(chosen.candidates)}
     told = []
-    for factor, levels in space.grid.items():
-        for level in sorted(levels) if factor == EPOCHS else levels:
+    for factor in space.grid:
+        for level in space.levels(factor):
             own = [
                 numbers[one.name]
                 for one in space.configurations
@@ -155,7 +163,7 @@ def _page(
         f"{max(study.space.epochs)} epochs: stopping after fewer is not the same as a training "
         "of so many.",
         "## Confirmed on held-out prompts",
-        _confirmed(study),
+        _confirmed(study, chosen),
         "## Costs",
         _costs(study, chosen, costs),
         "## Not tried",
@@ -173,17 +181,25 @@ def _table(rows: Sequence[Mapping[str, str]]) -> str:
     return tabulate(rows, "keys", "github", disable_numparse=True)
 
 
-def _confirmed(study: Study) -> str:
-    found = sorted((study.folder / "confirmed").glob("*/*/confirmed.json"))
-    if not found:
-        return "Nothing yet: `pandalm-eval search confirm`. Without it no figure may be cited."
-    rows = [row for path in found for row in json.loads(path.read_text("utf-8"))["rows"]]
-    (table,) = ConfirmedTable(rows).sections()
-    several = (
-        f"\n\n{len(found)} choices were confirmed on these prompts. If the best of them is taken, "
-        "its figures there are biased upward, too."
-    )
-    return _table(table) + several * (len(found) > 1)
+def _confirmed(study: Study, chosen: Chosen) -> str:
+    rows = confirmed_rows(study.folder)
+    own = [row for row in rows if row["a"] == chosen.best]
+    others = sorted({row["a"] for row in rows if row["a"] != chosen.best})
+    parts = []
+    if own:
+        (table,) = ConfirmedTable(own).sections()
+        parts.append(_table(table))
+    else:
+        parts.append(
+            "This choice is not confirmed yet (`pandalm-eval search confirm`); without that no "
+            "figure of it may be cited."
+        )
+    if others:
+        parts.append(
+            f"Also confirmed on these prompts: {', '.join(others)}. Where the best of several is "
+            "taken, its figures there are biased upward, too."
+        )
+    return "\n\n".join(parts)
 
 
 def _costs(study: Study, chosen: Chosen, readings: Costs) -> str:
@@ -199,13 +215,11 @@ def _costs(study: Study, chosen: Chosen, readings: Costs) -> str:
 
 
 def _untried(study: Study, chosen: Chosen) -> str:
-    fixed = {**study.space.tuning}
-    for key in ("pretrained", "train", "validation", "output"):
-        fixed.pop(key, None)
+    told = {key.partition(".")[0] for key in study.space.grid} | set(_NO_FACTORS)
+    fixed = [field.name for field in dataclasses.fields(Config) if field.name not in told]
     lines = [f"* {name}: {reason}" for name, reason in chosen.missing.items()]
-    if fixed:
-        lines.append(f"* other values of what all trainings shared: {', '.join(fixed)}")
-    lines.append("* everything outside of the grid; other seeds, so that a training's luck is in")
+    lines.append(f"* other values of what all trainings shared: {', '.join(fixed)}")
+    lines.append("* anything between and outside of the grid's values")
     return "\n".join(lines)
 
 
@@ -218,7 +232,7 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
 
 def _draw(space: Space, rows: Sequence[Row], folder: Path) -> None:
     others = [factor for factor in space.grid if factor != EPOCHS]
-    down = max(others, key=lambda factor: len(space.grid[factor]), default=EPOCHS)
+    down = "learning_rate" if "learning_rate" in others else next(iter(others), None)
     by_name = {row["candidate"]: row for row in rows}
     cells = [
         Cell(one.values, by_name[one.name]["win_rate"], by_name[one.name]["mark"])

@@ -30,7 +30,7 @@ class Strengths:
     Attributes:
         belief: strengths and their covariance, by the candidate's number.
         reference: the number of the one that the others are told against.
-        readings: how many valid or invalid ones it rests on.
+        readings: how many it rests on, ties of equal answers among them.
     """
 
     belief: Belief
@@ -52,6 +52,15 @@ class Strengths:
         weights = np.zeros(len(self.belief.mean))
         weights[candidate] += 1
         return self.mean_of(weights)
+
+    def not_told_apart(self) -> list[int]:
+        """Numbers of the others whose interval against the reference holds ½."""
+        told = []
+        for candidate in range(len(self.belief.mean)):
+            _, low, high = self.win_rate(candidate)
+            if candidate != self.reference and low <= 0.5 <= high:
+                told.append(candidate)
+        return told
 
     def level(self, candidates: Sequence[int]) -> tuple[float, float, float]:
         """The same of the mean of several candidates."""
@@ -76,7 +85,10 @@ def _gathered(contestants: Contestants, readings: Readings) -> tuple[Asked, Floa
     rows, found = [], []
     for order, kept in sorted(readings.items(), key=lambda item: item[0]):
         prompt, one, two = order.pair.split(":")
-        if one in names and two in names and prompt in prompts:
+        if not (one in names and two in names and prompt in prompts):
+            continue
+        pair, _ = contestants.pair(names[one], names[two], prompts[prompt])
+        if pair.text_hash == kept.text_hash:  # else the answers are no longer these
             rows.append((names[one], names[two], prompts[prompt], order.swapped))
             found.append(kept.reading)
     first, second, numbers, swapped = np.array(rows, dtype=np.intp).reshape(-1, 4).T
