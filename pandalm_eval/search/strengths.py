@@ -11,11 +11,12 @@ import numpy as np
 from pandalm_eval.search.contestants import Contestants, as_answers
 from pandalm_eval.search.readings import Readings
 from pandalm_eval.search.strategies.asking import Asked
-from pandalm_eval.search.strategies.belief import START, Belief, believe, priors
+from pandalm_eval.search.strategies.belief import START, Belief, Variances, believe, priors
 from pandalm_eval.statistics.clusters import Floats
 
 _ROUNDS = 3
 """Of posterior and variances, each from the other: they no longer change in the third digit."""
+_FEW = 24
 _Z = 1.959963984540054
 """Of a 95% interval."""
 
@@ -44,7 +45,8 @@ class Strengths:
         variances, prior = START, priors(len(contestants.names))
         belief = Belief(np.zeros(len(contestants.names)), prior.mean(axis=0))
         for _ in range(_ROUNDS if len(asked) else 0):
-            belief, variances = believe(asked, answers, prior, variances)
+            belief, found = believe(asked, answers, prior, variances)
+            variances = _drawn_to_start(found, len(asked))
         return cls(belief, contestants.names.index(reference), len(asked))
 
     def win_rate(self, candidate: int) -> tuple[float, float, float]:
@@ -76,6 +78,18 @@ class Strengths:
         half = _Z * math.sqrt(max(float(contrast @ self.belief.covariance @ contrast), 0.0))
         low, middle, high = np.clip([value - half, value, value + half], 0, 1)
         return float(middle), float(low), float(high)
+
+
+def _drawn_to_start(found: Variances, readings: int) -> Variances:
+    """Variances as if `_FEW` more readings had been of those before any reading.
+
+    A few readings that agree show no variance at all, and would make the intervals of a sure thing.
+    """
+    share = readings / (readings + _FEW)
+    return Variances(
+        share * found.noise + (1 - share) * START.noise,
+        share * found.persistent + (1 - share) * START.persistent,
+    )
 
 
 def _gathered(contestants: Contestants, readings: Readings) -> tuple[Asked, Floats]:
