@@ -109,6 +109,14 @@ def test_reads_the_good_ones_most() -> None:
     assert late.count((30, 31)) > 0.8 * len(late)
 
 
+def test_one_far_above_many_equals() -> None:
+    # It beats all whom it meets, and they drop out; those left may never have met it.
+    for seed in range(20):
+        strategy = partial(adaptive, budget=1500, error=0.0)
+        choice, _ = searched(strategy, 60, 170, noisy([0.0] * 59 + [2.0], seed), seed)
+        assert choice.best == 59
+
+
 def test_says_that_equals_cannot_be_told_apart() -> None:
     choice, _ = searched(partial(adaptive, budget=500), 10, 100, all_ties)
     assert len(choice.equal) == 9

@@ -144,6 +144,8 @@ class _Field:
         """Numbers of those still in; everything below counts them from 0."""
         self.count = 0
         """Readings, those of candidates out included."""
+        self.any_valid = False
+        """Whether one of all these readings was."""
         self._number = np.arange(candidates)
         self._prior = priors(candidates, coordinates)
         self._variances = START
@@ -151,10 +153,6 @@ class _Field:
         self._answers: list[Floats] = []
         self._strengths = np.full(candidates, 0.5)
         self._spreads = np.full(candidates, np.nan)
-
-    @property
-    def any_valid(self) -> bool:
-        return any(bool(np.isfinite(answers).any()) for answers in self._answers)
 
     def behind(self, foremost: int) -> Numbers:
         """Those still in, but for so many with the highest posterior means."""
@@ -165,6 +163,7 @@ class _Field:
         self._asked.append(Asked(first, second, asked.prompt, asked.swapped))
         self._answers.append(answers)
         self.count += len(asked)
+        self.any_valid |= bool(np.isfinite(answers).any())
 
     def look(self) -> None:
         """Bring the belief up to date."""
