@@ -109,12 +109,11 @@ def test_reads_the_good_ones_most() -> None:
     assert late.count((30, 31)) > 0.8 * len(late)
 
 
-def test_one_far_above_many_equals() -> None:
-    # It beats all whom it meets, and they drop out; those left may never have met it.
-    for seed in range(20):
-        strategy = partial(adaptive, budget=1500, error=0.0)
-        choice, _ = searched(strategy, 60, 170, noisy([0.0] * 59 + [2.0], seed), seed)
-        assert choice.best == 59
+@pytest.mark.parametrize("seed", [34, 35, 45, 46, 85])  # lost, as long as all could drop at once
+def test_one_far_above_many_equals(seed: int) -> None:
+    strategy = partial(adaptive, budget=300, error=0.0)
+    choice, _ = searched(strategy, 20, 20, noisy([0.0] * 19 + [1.5], seed), seed)
+    assert choice.best == 19
 
 
 def test_says_that_equals_cannot_be_told_apart() -> None:

@@ -36,6 +36,8 @@ FEWEST = 10
 """A batch with fewer readings left to ask than these is the end."""
 DROPPED = 3.0
 """So many standard deviations of the difference below the best is clearly worse."""
+FEWEST_IN = 8
+"""So many stay in, and their readings, even if they are clearly worse."""
 FINALISTS = 3
 """Fewer do not duel, if so many are still in."""
 EQUAL = 1.645
@@ -176,11 +178,15 @@ class _Field:
         self._spreads[self.names] = deviation
 
     def drop(self) -> None:
-        """Leave out those clearly worse at the last look, but for one if all are."""
+        """Leave out those clearly worse at the last look.
+
+        The better half stays in any case, and a few: readings go with those that drop out, and
+        what is left of them has to tell the best from the rest.
+        """
         lead, deviation = self.belief.behind_best()
         stay = lead <= DROPPED * deviation
-        stay[self.belief.best] = True
-        if stay.all() or stay.sum() < 2:
+        stay[np.argsort(lead, kind="stable")[: max(FEWEST_IN, math.ceil(len(lead) / 2))]] = True
+        if stay.all():
             return
         number = np.cumsum(stay) - 1
         for at, asked in enumerate(self._asked):
