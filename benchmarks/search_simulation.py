@@ -86,14 +86,14 @@ def cells() -> list[Cell]:
         for landscape, seed in ((flat, 11), (peaked, 12))
     ]
     sweep = [
-        Cell("sweep", landscape, Judge(), seed, lean, invalid, 60)
+        Cell("sweep", landscape, Judge(), seed, lean, invalid, 40)
         for landscape, seed in ((flat, 21), (peaked, 22))
         for lean in RATES
         for invalid in RATES
     ]
     confirm = [
         Cell("confirm", landscape, OTHER, seed, 0.03, 0.03, 500)
-        for landscape, seed in ((unstructured, 31), (stepped, 32))
+        for landscape, seed in ((unstructured, 33), (stepped, 34))
     ]
     tune = [
         Cell("tune", landscape, Judge(), seed, 0.02, 0.02, 500)
@@ -129,11 +129,11 @@ def entries() -> list[Entry]:
         *(at("uniform", uniform, fraction, 300) for fraction in FRACTIONS),
         *(at("halving", halving, fraction, 10**9) for fraction in FRACTIONS),
         *(
-            at("adaptive", spend, fraction, 10**9 if fraction == 8 else 200)
+            at("adaptive", spend, fraction, 10**9 if fraction == 8 else 150)
             for fraction in FRACTIONS
         ),
-        *(at("adaptive, coordinates", pooled, fraction, 200) for fraction in (16, 8)),
-        at("adaptive, error .1", partial(adaptive, error=0.1), 4, 200),
+        at("adaptive, coordinates", pooled, 8, 150),
+        at("adaptive, error .1", partial(adaptive, error=0.1), 4, 150),
     ]
 
 

@@ -109,6 +109,13 @@ def test_reads_the_good_ones_most() -> None:
     assert late.count((30, 31)) > 0.8 * len(late)
 
 
+@pytest.mark.parametrize("seed", [34, 35, 45, 46, 85])  # lost, as long as all could drop at once
+def test_one_far_above_many_equals(seed: int) -> None:
+    strategy = partial(adaptive, budget=300, error=0.0)
+    choice, _ = searched(strategy, 20, 20, noisy([0.0] * 19 + [1.5], seed), seed)
+    assert choice.best == 19
+
+
 def test_says_that_equals_cannot_be_told_apart() -> None:
     choice, _ = searched(partial(adaptive, budget=500), 10, 100, all_ties)
     assert len(choice.equal) == 9

@@ -36,6 +36,8 @@ FEWEST = 10
 """A batch with fewer readings left to ask than these is the end."""
 DROPPED = 3.0
 """So many standard deviations of the difference below the best is clearly worse."""
+FEWEST_IN = 8
+"""So many stay in, and their readings, even if they are clearly worse."""
 FINALISTS = 3
 """Fewer do not duel, if so many are still in."""
 EQUAL = 1.645
@@ -144,6 +146,8 @@ class _Field:
         """Numbers of those still in; everything below counts them from 0."""
         self.count = 0
         """Readings, those of candidates out included."""
+        self.any_valid = False
+        """Whether one of all these readings was."""
         self._number = np.arange(candidates)
         self._prior = priors(candidates, coordinates)
         self._variances = START
@@ -151,10 +155,6 @@ class _Field:
         self._answers: list[Floats] = []
         self._strengths = np.full(candidates, 0.5)
         self._spreads = np.full(candidates, np.nan)
-
-    @property
-    def any_valid(self) -> bool:
-        return any(bool(np.isfinite(answers).any()) for answers in self._answers)
 
     def behind(self, foremost: int) -> Numbers:
         """Those still in, but for so many with the highest posterior means."""
@@ -165,6 +165,7 @@ class _Field:
         self._asked.append(Asked(first, second, asked.prompt, asked.swapped))
         self._answers.append(answers)
         self.count += len(asked)
+        self.any_valid |= bool(np.isfinite(answers).any())
 
     def look(self) -> None:
         """Bring the belief up to date."""
@@ -177,11 +178,15 @@ class _Field:
         self._spreads[self.names] = deviation
 
     def drop(self) -> None:
-        """Leave out those clearly worse at the last look, but for one if all are."""
+        """Leave out those clearly worse at the last look.
+
+        The better half stays in any case, and a few: readings go with those that drop out, and
+        what is left of them has to tell the best from the rest.
+        """
         lead, deviation = self.belief.behind_best()
         stay = lead <= DROPPED * deviation
-        stay[self.belief.best] = True
-        if stay.all() or stay.sum() < 2:
+        stay[np.argsort(lead, kind="stable")[: max(FEWEST_IN, math.ceil(len(lead) / 2))]] = True
+        if stay.all():
             return
         number = np.cumsum(stay) - 1
         for at, asked in enumerate(self._asked):
