@@ -4,7 +4,8 @@
    A second order of the same pair tells less than a new prompt, and orders are balanced anyway.
 2. A posterior of the strengths follows from all readings between candidates still in (`belief`).
 3. Candidates that are clearly worse than the best drop out, and their readings with them: how far a
-   good one beats a bad one says little of how it compares with another good one.
+   good one beats a bad one says little of how it compares with another good one. Half of those in
+   stay at every look, or the best might be left with no readings to show for it.
 4. The next readings are duels: the best by one draw from the posterior against the best of the rest
    by another draw (top-two Thompson sampling), so whoever may be the best is read most. Only the
    foremost take part, fewer and fewer as the budget is spent; the others stay in the posterior.
