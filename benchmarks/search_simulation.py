@@ -26,7 +26,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from search_worlds import (
     CANDIDATES,
-    GRID,
     PROMPTS,
     Judge,
     World,
@@ -122,7 +121,6 @@ def entries() -> list[Entry]:
         return Entry(name, fraction, limited, studies)
 
     spend = partial(adaptive, error=0.0)
-    pooled = partial(spend, coordinates=GRID)
     return [
         Entry("sequential", None, sequential),
         Entry("round_robin", None, round_robin, 100),
@@ -132,7 +130,6 @@ def entries() -> list[Entry]:
             at("adaptive", spend, fraction, 10**9 if fraction == 8 else 150)
             for fraction in FRACTIONS
         ),
-        at("adaptive, coordinates", pooled, 8, 150),
         at("adaptive, error .1", partial(adaptive, error=0.1), 4, 150),
     ]
 

@@ -274,7 +274,7 @@ def _options(args: argparse.Namespace, contestants: Any) -> dict[str, Any]:
     """The strategy's settings; those that it has not are refused."""
     from pandalm_eval.errors import UsageError
     from pandalm_eval.search.choose import settings_of
-    from pandalm_eval.search.plan import default_budget
+    from pandalm_eval.search.strategies.adaptive import default_budget
 
     given = {"budget": args.budget, "error": args.error}
     known = settings_of(args.strategy)

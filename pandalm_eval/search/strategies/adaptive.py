@@ -55,34 +55,32 @@ def adaptive(
     budget: int | None = None,
     error: float = 0.05,
     margin: float = 0.02,
-    coordinates: Floats | None = None,
 ) -> Generator[Asked, Floats, Choice]:
     """The highest posterior mean, which is least expected regret.
 
     Args:
         candidates, prompts, rng: as in `asking.Strategy`.
-        budget: readings at most, at least 1; by default an eighth of what `sequential` takes.
+        budget: readings at most, at least 1; by default `default_budget`.
         error: the stated error at which it stops before the budget is spent; 0 to spend it.
         margin: what counts as an error, see below.
-        coordinates: (candidates, d), where the candidates lie, such as epoch and logarithm of the
-            learning rate; neighbours are then believed to be alike as far as the data bear it out.
 
     Returns:
         `error`: the posterior probability that some other candidate has an expected win rate of
         more than ½ + margin against the chosen one, over all possible prompts; those that dropped
         out do not count. `equal`: those still in whose difference from the chosen one is within
-        1.645 of its standard deviations. `strengths`: the
-        expected win rate of each against the chosen one, ½ itself, or, of one that dropped out,
-        against the best at that time; `spread`: its standard deviation. Where no reading of the
-        opening is valid it stops, with candidate 0, of which nothing is known.
+        1.645 of its standard deviations. `strengths`: the expected win rate of each against the
+        chosen one, ½ itself, or, of one that dropped out, against the best at that time; `spread`:
+        its standard deviation. Where no reading of the opening is valid it stops, with candidate 0,
+        of which nothing is known.
 
     Raises:
-        InputError: a budget below 1, or coordinates of another number of candidates.
+        InputError: a budget below 1.
     """
-    left = max(1, (candidates - 1) * prompts // 4) if budget is None else budget
-    _check(candidates, left, coordinates)
+    left = default_budget(candidates, prompts) if budget is None else budget
+    if left < 1:
+        raise InputError(f"The budget is {left} readings; give at least 1.")
     pairing = Pairing(candidates, prompts, rng)
-    field = _Field(candidates, coordinates)
+    field = _Field(candidates)
     opening = min(left, math.ceil(OPENING * candidates / 2))
     for batch in spread(np.arange(candidates), pairing, opening, rng):
         field.add(batch, (yield batch))
@@ -106,13 +104,13 @@ def adaptive(
     return field.choice(wrong)
 
 
-def _check(candidates: int, budget: int, coordinates: Floats | None) -> None:
-    if budget < 1:
-        raise InputError(f"The budget is {budget} readings; give at least 1.")
-    if coordinates is not None and len(coordinates) != candidates:
-        raise InputError(
-            f"There are coordinates of {len(coordinates)} candidates; give those of {candidates}."
-        )
+def default_budget(candidates: int, prompts: int) -> int:
+    """An eighth of what the paper's strategy reads, but at least 20 readings a candidate.
+
+    >>> default_budget(80, 170), default_budget(4, 6)
+    (3357, 80)
+    """
+    return max((candidates - 1) * prompts // 4, 20 * candidates)
 
 
 def finalists(candidates: int, spent: int, left: int) -> int:
@@ -142,7 +140,7 @@ class _Field:
 
     belief: Belief
 
-    def __init__(self, candidates: int, coordinates: Floats | None) -> None:
+    def __init__(self, candidates: int) -> None:
         self.names = np.arange(candidates)
         """Numbers of those still in; everything below counts them from 0."""
         self.count = 0
@@ -150,7 +148,7 @@ class _Field:
         self.any_valid = False
         """Whether one of all these readings was."""
         self._number = np.arange(candidates)
-        self._prior = priors(candidates, coordinates)
+        self._prior = priors(candidates)
         self._variances = START
         self._asked: list[Asked] = []
         self._answers: list[Floats] = []
