@@ -12,6 +12,7 @@ SEARCH.md and draws search_regret.svg.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -21,10 +22,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from search_worlds import (
     CANDIDATES,
-    GRID,
     PROMPTS,
     Judge,
     World,
@@ -45,6 +46,8 @@ SEQUENTIAL = (CANDIDATES - 1) * PROMPTS * 2
 FRACTIONS = (32, 16, 8, 4)
 """Budgets are the paper's 26,860 readings over these."""
 RATES = (0.0, 0.02, 0.05)
+MARGIN = 0.02
+"""Of an error, as `adaptive` states it by default."""
 HERE = Path(__file__).parent
 
 
@@ -82,14 +85,14 @@ def cells() -> list[Cell]:
         for landscape, seed in ((flat, 11), (peaked, 12))
     ]
     sweep = [
-        Cell("sweep", landscape, Judge(), seed, lean, invalid, 200)
+        Cell("sweep", landscape, Judge(), seed, lean, invalid, 40)
         for landscape, seed in ((flat, 21), (peaked, 22))
         for lean in RATES
         for invalid in RATES
     ]
     confirm = [
-        Cell("confirm", landscape, OTHER, seed, 0.03, 0.03, 1000)
-        for landscape, seed in ((unstructured, 31), (stepped, 32))
+        Cell("confirm", landscape, OTHER, seed, 0.03, 0.03, 500)
+        for landscape, seed in ((unstructured, 33), (stepped, 34))
     ]
     tune = [
         Cell("tune", landscape, Judge(), seed, 0.02, 0.02, 500)
@@ -118,18 +121,16 @@ def entries() -> list[Entry]:
         return Entry(name, fraction, limited, studies)
 
     spend = partial(adaptive, error=0.0)
-    pooled = partial(spend, coordinates=GRID)
     return [
         Entry("sequential", None, sequential),
         Entry("round_robin", None, round_robin, 100),
         *(at("uniform", uniform, fraction, 300) for fraction in FRACTIONS),
         *(at("halving", halving, fraction, 10**9) for fraction in FRACTIONS),
         *(
-            at("adaptive", spend, fraction, 10**9 if fraction == 8 else 300)
+            at("adaptive", spend, fraction, 10**9 if fraction == 8 else 150)
             for fraction in FRACTIONS
         ),
-        *(at("adaptive, coordinates", pooled, fraction, 300) for fraction in (16, 8)),
-        at("adaptive, error .1", partial(adaptive, error=0.1), 4, 300),
+        at("adaptive, error .1", partial(adaptive, error=0.1), 4, 150),
     ]
 
 
@@ -171,9 +172,9 @@ def read(path: Path) -> list[Result]:
 
 
 def run(path: Path, parts: Sequence[str], only: Sequence[str], most: int) -> None:
-    """Run what is missing of these parts; `only`: names of strategies, all if empty."""
+    """Run what is missing of these parts; `only`: names or labels of strategies, all if empty."""
     done = {(result.cell, result.study, result.entry) for result in read(path)}
-    chosen = [entry for entry in entries() if not only or entry.name in only]
+    chosen = [entry for entry in entries() if not only or {entry.name, entry.label} & {*only}]
     with path.open("a", encoding="utf-8") as file:
         for cell in cells():
             if cell.part not in parts:
@@ -214,9 +215,12 @@ Table = dict[str, dict[str, dict[int, Result]]]
 
 
 def by_cell(found: Sequence[Result]) -> Table:
+    studies = {cell.name: cell.studies for cell in cells()}
+    most = {entry.label: entry.studies for entry in entries()}
     table: Table = defaultdict(lambda: defaultdict(dict))
     for result in found:
-        table[result.cell][result.entry][result.study] = result
+        if result.study < min(studies.get(result.cell, 0), most.get(result.entry, 0)):
+            table[result.cell][result.entry][result.study] = result
     return table
 
 
@@ -253,26 +257,105 @@ def sweep_table(table: Table, landscape: str, labels: Sequence[str]) -> Iterator
             yield "| " + " | ".join(start + told) + " |"
 
 
+def paired(rows: dict[str, dict[int, Result]], one: str, other: str) -> tuple[np.ndarray, ...]:
+    """Regrets of two entries on the studies that both met."""
+    studies = sorted(rows.get(one, {}).keys() & rows.get(other, {}).keys())
+    return tuple(
+        np.array([rows[label][study].regret for study in studies]) for label in (one, other)
+    )
+
+
+def tests_table(table: Table, part: str) -> Iterator[str]:
+    """Adaptive at an eighth: not worse than 1.1 × sequential, better than halving."""
+    yield "| landscape | against | n | mean difference | tested | 95% bound | holds |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    tested = [cell for cell in cells() if cell.part == part and cell.name in table]
+    for other, factor in (("sequential", 1.1), ("halving 1/8", 1.0)):
+        found = {
+            cell.landscape.__name__: paired(table[cell.name], "adaptive 1/8", other)
+            for cell in tested
+        }
+        found["all"] = tuple(np.concatenate(sides) for sides in zip(*found.values(), strict=True))
+        for name, (ours, theirs) in found.items():
+            if len(ours) > 1:
+                tell = ours - factor * theirs
+                bound = tell.mean() + 1.645 * tell.std(ddof=1) / np.sqrt(len(tell))
+                what = f"regret − {factor:g} × regret < 0" if factor != 1 else "regret < regret"
+                row = [name, other, f"{len(ours):,}", mean(ours - theirs, 5), what, f"{bound:+.5f}"]
+                yield "| " + " | ".join([*row, "yes" if bound < 0 else "no"]) + " |"
+
+
+def calibration_table(table: Table, parts: Sequence[str]) -> Iterator[str]:
+    """Stated errors, in classes, against the share of choices that were errors."""
+    yield "| entry | stated | n | mean stated | share of errors |"
+    yield "| --- | --- | --- | --- | --- |"
+    names = [cell.name for cell in cells() if cell.part in parts and cell.name in table]
+    for entry in entries():
+        every = [result for name in names for result in table[name].get(entry.label, {}).values()]
+        for low, high in itertools.pairwise((0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 1.001)):
+            within = [one for one in every if one.error is not None and low <= one.error < high]
+            if within:
+                stated = float(np.mean([one.error for one in within if one.error is not None]))
+                wrong = np.array([float(one.lead > MARGIN) for one in within])
+                row = [entry.label, f"{low:g} to {min(high, 1):g}", f"{len(within):,}"]
+                yield "| " + " | ".join([*row, f"{stated:.3f}", mean(wrong, 3)]) + " |"
+
+
 def report(found: Sequence[Result]) -> Iterator[str]:
     table = by_cell(found)
-    for cell in cells():
-        if cell.part in ("main", "confirm") and cell.name in table:
-            yield f"### {cell.part}: `{cell.landscape.__name__}`"
-            yield f"Lean {cell.lean:g}, invalid rate {cell.invalid:g}."
-            yield "\n".join(regret_table(table[cell.name]))
-    labels = ["sequential", "uniform 1/8", "halving 1/8"]
+    for part, title in (("main", "Main setting"), ("confirm", "Confirmation")):
+        if not any(name.startswith(part) for name in table):
+            continue
+        yield f"### {title}"
+        for cell in cells():
+            if cell.part == part and cell.name in table:
+                told = f"lean {cell.lean:g}, invalid rate {cell.invalid:g}."
+                yield f"`{cell.landscape.__name__}`, {told}"
+                yield "\n".join(regret_table(table[cell.name]))
+        yield "Paired tests of `adaptive` at 3,357 readings, one-sided, no correction for several:"
+        yield "\n".join(tests_table(table, part))
+        yield "Stated error: some candidate has a win rate above .52 against the chosen one."
+        yield "\n".join(calibration_table(table, [part]))
+    labels = ["sequential", "halving 1/8", "adaptive 1/8"]
     for landscape in ("flat", "peaked"):
         if any(name.startswith(f"sweep {landscape} ") for name in table):
-            yield f"### sweep: `{landscape}`, mean regret"
+            yield f"### Sweep of lean and invalid rate: `{landscape}`, mean regret"
             yield "\n".join(sweep_table(table, landscape, labels))
 
 
+def draw(found: Sequence[Result], target: Path) -> None:
+    """Regret against readings, in the main setting."""
+    table = by_cell(found)
+    shown = [cell for cell in cells() if cell.part == "main" and cell.name in table]
+    plt.rcParams.update({"svg.hashsalt": "search", "svg.fonttype": "none"})
+    figure, axes = plt.subplots(1, len(shown), figsize=(9, 3.6), squeeze=False)
+    for axis, cell in zip(axes[0], shown, strict=True):
+        lines: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+        for entry in entries():
+            studies = list(table[cell.name].get(entry.label, {}).values())
+            if studies:
+                regret = np.array([one.regret for one in studies])
+                error = regret.std(ddof=1) / np.sqrt(len(regret))
+                readings = float(np.mean([one.readings for one in studies]))
+                lines[entry.name].append((readings, float(regret.mean()), float(error)))
+        for name, points in lines.items():
+            readings, regrets, errors = np.array(sorted(points)).T
+            axis.errorbar(readings, regrets, errors, marker="o", markersize=3, label=name)
+        axis.set(xscale="log", xlabel="readings", title=cell.landscape.__name__, ylim=(0, None))
+    axes[0, 0].set_ylabel("mean regret ± standard error")
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(target, metadata={"Date": None})
+
+
 def write_tables(path: Path) -> None:
-    """Put the tables between the two marks of SEARCH.md."""
+    """Put the tables between the two marks of SEARCH.md, and draw the plot."""
     target = HERE / "SEARCH.md"
     before, rest = target.read_text("utf-8").split("<!-- tables -->")
     after = rest.split("<!-- end of tables -->")[1]
-    tables = "\n\n".join(report(read(path)))
+    found = read(path)
+    tables = "\n\n".join(report(found))
+    draw(found, HERE / "search_regret.svg")
     target.write_text(
         f"{before}<!-- tables -->\n\n{tables}\n\n<!-- end of tables -->{after}", "utf-8"
     )
@@ -284,7 +367,7 @@ def main() -> None:
     running = verbs.add_parser("run", help="run what is missing")
     running.add_argument("results", type=Path)
     running.add_argument("parts", nargs="+", choices=("main", "sweep", "confirm", "tune"))
-    running.add_argument("--only", nargs="*", default=[], help="names of strategies")
+    running.add_argument("--only", nargs="*", default=[], help="names or labels of strategies")
     running.add_argument("--studies", type=int, default=10**9, help="a cell, at most")
     tables = verbs.add_parser("tables", help="write SEARCH.md and the plot")
     tables.add_argument("results", type=Path)

@@ -66,10 +66,7 @@ class JudgeModel:
         Raises:
             UsageError: a name that is no model, or a model that cannot judge so.
         """
-        try:
-            kind = self._kind()
-        except Exception as error:  # unknown, or its library is not installed
-            raise UsageError(f"the judge's model {self.model!r} cannot be had: {error}") from None
+        kind = model_class(self.model, "the judge's model")
         if protocol is Protocol.LOGPROB:
             backends.refuse_unscored(kind)
         if prompt is not PromptStyle.CHAT:
@@ -79,15 +76,8 @@ class JudgeModel:
 
     def load(self) -> Any:
         """The judge, ready to answer."""
-        return self._kind().create_from_arg_obj(dict(self.arguments), {})
-
-    def _kind(self) -> Any:
-        from lm_eval.api.registry import get_model
-
-        from pandalm_eval import models
-
-        models.register()
-        return get_model(self.model)
+        kind = model_class(self.model, "the judge's model")
+        return kind.create_from_arg_obj(dict(self.arguments), {})
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[Any]:
@@ -97,3 +87,20 @@ class JudgeModel:
         judge = stored({"model": self.model, "model_args": dict(self.arguments)}, lm)
         with surviving(lm, None if judge is lm else judge):
             yield judge
+
+
+def model_class(name: str, what: str) -> Any:
+    """A model class of the harness's registry, ours among them.
+
+    Raises:
+        UsageError: there is none of this name, or its library is not installed.
+    """
+    from lm_eval.api.registry import get_model
+
+    from pandalm_eval import models
+
+    models.register()
+    try:
+        return get_model(name)
+    except Exception as error:
+        raise UsageError(f"{what} {name!r} cannot be had: {error}") from None

@@ -249,22 +249,26 @@ def _fingerprint(told: Mapping[str, Any], lm: Any, store: Path) -> dict[str, Any
         **told,
         "model_args": {k: v for k, v in arguments.items() if k not in SENDING_ARGUMENTS},
         "served": [value for value in served if isinstance(value, str)],  # may be the environment's
-        "files": {k: _files(v, store) for k, v in arguments.items() if isinstance(v, str) and v},
+        "files": {
+            # The store may stand there, too, with its -wal and -shm.
+            k: [told for told in files_at(v) if not told[0].startswith(store.name)]
+            for k, v in arguments.items()
+            if isinstance(v, str) and v
+        },
         "info": lm.get_model_info() if hasattr(lm, "get_model_info") else {},
         "software": _versions(),
     }
 
 
-def _files(place: str, store: Path) -> list[tuple[str, int, int]]:
+def files_at(place: str) -> list[tuple[str, int, int]]:
     """Name, size and time of the files of a local checkpoint or recorded judge: other content under
-    the same path is another judge."""
+    the same path is another judge. None where there is no such path."""
     path = Path(place).expanduser()
     files = path.iterdir() if path.is_dir() else [path]
     return sorted(
         (file.name, file.stat().st_size, file.stat().st_mtime_ns)
         for file in files
-        # The store may stand there, too, with its -wal and -shm.
-        if file.is_file() and not file.name.startswith(store.name)
+        if file.is_file()
     )
 
 

@@ -108,7 +108,9 @@ SECTIONS = (
         "log-probabilities from below chance to above the longer response, by .0310 [-.0029, "
         ".0665], which is less than the interval of the difference. By verdicts it is below it: "
         "the swap changes four verdicts in ten, and those pairs become ties. Most of what it "
-        "learnt is length: it prefers the longer response in nine of ten decisive judgments.",
+        "learnt is length: it prefers the longer response in nine of ten decisive judgments. "
+        "SmolLM2-135M-mixed learnt 1,200 of those labels and 1,200 pairs in which one response was "
+        "made worse on purpose: it leans less on length (.8243), and is no better.",
     ),
     Section(
         "A small judge against GPT-4's labels (a sample of 60 prompts of AlpacaEval)",

@@ -68,25 +68,6 @@ def test_a_lean_to_the_first_position_moves_no_strength() -> None:
     assert np.abs(margins(leaning)).min() == 1
 
 
-def test_coordinates_count_where_they_hold() -> None:
-    # 30 candidates on a line; strengths rise along it, or have nothing to do with it.
-    line = np.linspace(0, 1, 30)
-    rng = np.random.default_rng(5)
-    asked = readings(300, 30, 50, seed=6)
-    errors = {}
-    for name, truth in (("smooth", 0.6 * line), ("none", rng.permutation(0.6 * line))):
-        difference = truth[asked.first] - truth[asked.second]
-        first = (rng.random(300) < 0.5 + difference).astype(float)
-        answers = np.stack([first, 1 - first, np.zeros(300)], axis=1)
-        for pooled in (False, True):
-            prior = priors(30, line[:, None] if pooled else None)
-            belief, _ = believe(asked, answers, prior, START)
-            off = belief.mean - belief.mean.mean() - (truth - truth.mean())
-            errors[name, pooled] = float(np.sqrt(np.mean(off**2)))
-    assert errors["smooth", True] < 0.7 * errors["smooth", False]
-    assert errors["none", True] < 1.15 * errors["none", False]
-
-
 def test_duels_are_of_two_different_candidates() -> None:
     # One candidate leads every draw; the rival is the best of the rest.
     drawn = np.tile([0.0, 3.0, 2.0, 1.0], (20, 1))
@@ -104,9 +85,16 @@ def test_stops_once_the_error_is_small() -> None:
 
 def test_reads_the_good_ones_most() -> None:
     strengths = [0.0] * 30 + [1.0, 1.1]
-    _, batches = searched(partial(adaptive, budget=800, error=0.0), 32, 200, noisy(strengths, 1))
-    late = names(batches[-1:])
-    assert {number for one in late for number in one[:2]} == {30, 31}
+    _, batches = searched(partial(adaptive, budget=400, error=0.0), 32, 200, noisy(strengths, 1))
+    late = [one[:2] for one in names(batches[-1:])]
+    assert late.count((30, 31)) > 0.8 * len(late)
+
+
+@pytest.mark.parametrize("seed", [34, 35, 45, 46, 85])  # lost, as long as all could drop at once
+def test_one_far_above_many_equals(seed: int) -> None:
+    strategy = partial(adaptive, budget=300, error=0.0)
+    choice, _ = searched(strategy, 20, 20, noisy([0.0] * 19 + [1.5], seed), seed)
+    assert choice.best == 19
 
 
 def test_says_that_equals_cannot_be_told_apart() -> None:
@@ -118,7 +106,7 @@ def test_says_that_equals_cannot_be_told_apart() -> None:
 
 def test_nothing_but_invalid_readings_end_after_the_opening() -> None:
     choice, batches = searched(partial(adaptive, budget=5000), 20, 100, all_invalid)
-    assert sum(map(len, batches)) == 100  # 20 candidates × 10 readings / 2
+    assert sum(map(len, batches)) == 60  # 20 candidates × 6 readings / 2
     assert choice.best == 0
     assert choice.error is not None
     assert choice.error > 0.5
@@ -155,16 +143,9 @@ def test_the_stated_error_is_no_understatement() -> None:
     assert np.mean(wrong) < share + 3 * np.sqrt(share * (1 - share) / 60)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"budget": 0}, "budget is 0 readings"),
-        ({"coordinates": np.zeros((3, 2))}, "coordinates of 3 candidates; give those of 4"),
-    ],
-)
-def test_refuses(options: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        next(adaptive(4, 10, np.random.default_rng(0), **options))  # type: ignore[arg-type]
+def test_refuses_a_budget_of_nothing() -> None:
+    with pytest.raises(InputError, match="budget is 0 readings"):
+        next(adaptive(4, 10, np.random.default_rng(0), budget=0))
 
 
 @pytest.mark.parametrize("count", [2, 5, 8])

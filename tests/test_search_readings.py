@@ -50,6 +50,12 @@ def test_a_judge_whose_files_changed_is_another(tmp_path: Path) -> None:
     assert len(Readings(tmp_path, judge)) == 0
 
 
+def test_how_requests_are_sent_makes_no_other_judge(tmp_path: Path) -> None:
+    Readings(tmp_path, RULE).add([(pair(), False, kept(pair(), Verdict.TIE))])
+    sent = Judging("rule", {**RULE.model_args, "batch_size": 4})
+    assert len(Readings(tmp_path, sent)) == 1
+
+
 def test_an_answer_that_changed_is_read_again(tmp_path: Path) -> None:
     readings = Readings(tmp_path, RULE)
     readings.add([(pair(), False, kept(pair(), Verdict.FIRST))])
@@ -59,10 +65,9 @@ def test_an_answer_that_changed_is_read_again(tmp_path: Path) -> None:
 def test_equal_texts_under_other_names_are_one_reading(tmp_path: Path) -> None:
     readings = Readings(tmp_path, RULE)
     readings.add([(pair(), False, kept(pair(), Verdict.SECOND))])
-    assert readings.of(pair("c", "d"), False) == Reading(Verdict.SECOND)
-    again = Readings(tmp_path, RULE)
-    costs = {order.pair: one.tokens for order, one in again.items()}
-    assert costs == {"p:a:b": 7, "p:c:d": 0}  # the second one was not read
+    assert readings.of(pair("c", "d"), False) is None
+    assert readings.of_same_texts(pair("c", "d"), False) == Reading(Verdict.SECOND)
+    assert readings.of_same_texts(pair("c", "d"), True) is None
 
 
 def test_a_failed_request_is_asked_again_by_the_next_process(tmp_path: Path) -> None:

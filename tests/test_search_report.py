@@ -11,18 +11,21 @@ import pytest
 from search_space import write_space
 
 from pandalm_eval.errors import InputError
-from pandalm_eval.instructions import read_prompts
+from pandalm_eval.instructions import Prompt, read_prompts
+from pandalm_eval.judgments import Reading
 from pandalm_eval.plots.search_curve import Point, search_curve
 from pandalm_eval.plots.search_grid import Cell, search_grid
-from pandalm_eval.responses import read_candidate
+from pandalm_eval.responses import Candidate, read_candidate
 from pandalm_eval.search.choose import choose, write_choice
 from pandalm_eval.search.contestants import Contestants
 from pandalm_eval.search.judging import Judge
 from pandalm_eval.search.plan import plan, standing
-from pandalm_eval.search.readings import Readings
+from pandalm_eval.search.readings import Kept, Readings
 from pandalm_eval.search.report import factor_rows, write_report
+from pandalm_eval.search.space import Judging
 from pandalm_eval.search.strengths import Strengths
 from pandalm_eval.search.study import Prompts, Study
+from pandalm_eval.verdicts import Verdict
 
 GRID = {"epochs": [1, 2, 3], "learning_rate": [1e-3, 1e-2], "optimizer": ["adamw", "sgd"]}
 DEFAULT = {"epochs": 1, "learning_rate": 1e-3, "optimizer": "sgd"}
@@ -72,8 +75,34 @@ def test_strengths_follow_all_readings(study: Study) -> None:
     ranked = sorted(rates, key=lambda name: -rates[name][0])
     assert {name[:25] for name in ranked[:2]} <= {name[:25] for name in ranked if "0.01" in name}
     assert all(low <= value <= high for value, low, high in rates.values())
-    # 11 candidates: those of equal answers were told a tie by nobody's reading.
-    assert found.readings == len(readings)
+    # 11 candidates: 55 pairs × 6 prompts × 2 orders, ties of equal answers among them.
+    assert found.readings == len(readings) == 660
+    assert readings.costs().readings < 660
+
+
+@pytest.mark.parametrize(("rate", "prompts"), [(0.5, 10), (0.8, 40), (0.95, 20), (0.99, 10)])
+def test_intervals_hold_the_truth_also_of_few_prompts(
+    tmp_path: Path, rate: float, prompts: int
+) -> None:
+    """Of two candidates, in both orders; four in five at least, as the prior draws to a half."""
+    drawn = np.random.default_rng(1)
+    both = [
+        Candidate(name, {Prompt(f"{n}", ""): name for n in range(prompts)}, Path(name))
+        for name in ("a", "b")
+    ]
+    contestants, held = Contestants(both), 0
+    for time in range(60):
+        readings = Readings(tmp_path / str(time), Judging("rule", {"name": "first"}))
+        new = []
+        for prompt in range(prompts):
+            pair, _ = contestants.pair(0, 1, prompt)
+            verdict = Verdict.FIRST if drawn.random() < rate else Verdict.SECOND
+            kept = Kept(pair.text_hash, Reading(verdict), 1, 1.0)
+            new += [(pair, swapped, kept) for swapped in (False, True)]
+        readings.add(new)
+        _, low, high = Strengths.of(contestants, readings, "b").win_rate(0)
+        held += low <= rate <= high
+    assert held >= 48
 
 
 def test_without_readings_nothing_is_known(study: Study, tmp_path: Path) -> None:
@@ -91,11 +120,11 @@ def test_the_report_has_the_whole_curve(study: Study) -> None:
     from pandalm_eval.search.choose import read_choice
 
     chosen = read_choice(study.folder)
-    text = write_report(study, chosen, strengths).read_text("utf-8")
+    text = write_report(study, chosen, strengths, readings.costs()).read_text("utf-8")
     for configuration in study.space.configurations:
         assert f"| {configuration.name} " in text
     assert "diverged" in text
-    assert "Nothing yet: `pandalm-eval search confirm`" in text
+    assert "This choice is not confirmed yet" in text
     assert plan(study).splitlines()[0] in text
     assert standing(study).splitlines()[0] in text
     rows = factor_rows(study.space, chosen, strengths)
@@ -121,7 +150,7 @@ def test_a_report_is_written_twice_alike(study: Study, tmp_path: Path) -> None:
 
     pages = [tmp_path / "a", tmp_path / "b"]
     for page in pages:
-        write_report(study, read_choice(study.folder), strengths, page)
+        write_report(study, read_choice(study.folder), strengths, readings.costs(), page)
     for name in ("report.md", "candidates.csv", "grid.svg", "candidates.svg"):
         assert (pages[0] / name).read_bytes() == (pages[1] / name).read_bytes()
 

@@ -75,7 +75,12 @@ def test_a_key_inside_another_is_named_with_a_dot(tmp_path: Path) -> None:
         ({"grid": {"epochs": [1], "output": ["x"]}}, "which the search sets itself"),
         ({"default": {"epochs": 3, "learning_rate": 1e-3}}, "no point of the grid"),
         ({"default": {"epochs": 2}}, "no point of the grid"),
-        ({"judge": {"model": "rule", "protocol": "single"}}, "a choice reads both orders"),
+        ({"judge": {"model": "rule", "protocol": "single"}}, "verdict, full or logprob."),
+        ({"grid": {5: [1], "epochs": [1]}}, "grid has the key 5, which is no word"),
+        ({"grid": {"epochs": [1, 2], "train": ["a"]}}, "it belongs to tuning"),
+        ({"grid": {"epochs": [1], "seed": [1]}, "default": {}}, "one configuration; a choice"),
+        ({"grid": {"epochs": [1], "schedule": ["..", "cosine"]}}, "cannot be the name of a folder"),
+        ({"grid": {"epochs": [1], "learning_rate": ["1e-3", 0.001]}}, "names a value twice"),
         ({"judge": {"modell": "rule"}}, "did you mean model?"),
         ({"answers": {"validation": "x", "decoding": "upstream"}}, "needs model: hf-judge"),
     ],
@@ -84,6 +89,15 @@ def test_what_is_wrong_is_said(tmp_path: Path, changes: dict[str, Any], said: st
     with pytest.raises(UsageError) as caught:
         read_space(write_space(tmp_path, BASE, **changes))
     assert said in str(caught.value)
+
+
+def test_a_number_is_one_however_yaml_reads_it(tmp_path: Path) -> None:
+    """YAML takes 2e-5 for a text, and 2.0e-5 for a number."""
+    grid = {"epochs": [1], "learning_rate": ["2e-5", 1e-4]}
+    space = read_space(
+        write_space(tmp_path, BASE, grid=grid, default={"epochs": 1, "learning_rate": 2.0e-5})
+    )
+    assert space.default_configuration.name == "learning_rate-2e-05_epoch-1"
 
 
 def test_a_key_that_stands_there_twice_is_refused(tmp_path: Path) -> None:

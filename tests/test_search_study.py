@@ -60,6 +60,19 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [place.name for place in (tmp_path / "mine").glob("*.tex")] == ["thesis.tex"]
 
 
+def test_a_space_that_was_changed_inside_is_refused(study: Study) -> None:
+    with (study.folder / "space.yaml").open("a") as file:
+        file.write("keep_weights: true\n")
+    with pytest.raises(UsageError, match="was changed since the study began"):
+        Study.open(study.folder)
+
+
+def test_a_judge_that_is_none_is_found_before_anything_is_trained(tmp_path: Path) -> None:
+    for changes in ({"judge": {"model": "no-such"}}, {"judge": {"model": "rule"}}):
+        with pytest.raises(UsageError):
+            Study.create(tmp_path / "study", write_space(tmp_path, BASE, **changes))
+
+
 def test_a_study_of_another_version_is_refused(study: Study) -> None:
     file = study.folder / "study.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 0, "version": "0.0"}))
@@ -173,13 +186,32 @@ def test_a_dead_workers_training_is_taken_over(study: Study) -> None:
 
 
 def test_a_trainer_that_outlived_its_worker_is_waited_for(study: Study) -> None:
-    from filelock import FileLock
-
-    output = study.training_folder(study.space.trainings[0]) / "output"
-    output.mkdir(parents=True)
-    with FileLock(output / ".lock"), Trainings(study).claimed() as claim:
+    with Trainings(study).claimed() as claim:
         assert claim is not None
-        assert claim.training is study.space.trainings[1]
+        words = [sys.executable, "-c", "input()"]
+        trainer = subprocess.Popen(words, stdin=subprocess.PIPE, pass_fds=(claim.lock,))
+    with Trainings(study).claimed() as other:
+        assert other is not None
+        assert other.training is study.space.trainings[1]
+    trainer.communicate(b"\n")
+    with Trainings(study).claimed() as again:
+        assert again is not None
+        assert again.training is study.space.trainings[0]
+
+
+def test_a_database_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Study.create(tmp_path / "study", write_space(tmp_path, BASE), "sqlite:///record.db")
+    assert made.storage == f"sqlite:///{tmp_path / 'record.db'}"
+
+
+def test_a_reason_is_told_of_what_failed_only(study: Study) -> None:
+    with Trainings(study).claimed() as claim:
+        assert claim is not None
+        claim.trial.set_user_attr("reason", "disk full")  # and killed before it was told
+    assert [state.reason for state in Trainings(study).states().values()] == ["", ""]
 
 
 @pytest.mark.parametrize("tail", [b'{"op_code": 4, "wor', b"\x00\x00"])
@@ -200,5 +232,5 @@ def test_a_record_that_is_broken_inside_says_so(study: Study) -> None:
     Trainings(study).enqueue()
     journal = study.folder / "study.journal"
     journal.write_bytes(b"garbage\n" + journal.read_bytes())
-    with pytest.raises(InputError, match="the study's record cannot be opened"):
+    with pytest.raises(InputError, match="the study's record cannot be read"):
         Trainings(Study.open(study.folder)).states()

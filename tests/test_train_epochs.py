@@ -21,8 +21,7 @@ from transformers import AutoModelForCausalLM
 from pandalm_eval.cli import main as pandalm
 from pandalm_eval.errors import InputError, UsageError
 from train_judge import epochs
-from train_judge.config import read_config
-from train_judge.epochs import epoch_folder
+from train_judge.config import epoch_folder, read_config
 from train_judge.train import train
 
 LORA = {"rank": 4, "modules": "all-linear"}

@@ -14,7 +14,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pandalm_eval.errors import InputError, UsageError, listing
-from train_judge.steps import written
+from train_judge.steps import write_json
 
 _log = logging.getLogger(__name__)
 
@@ -116,9 +116,3 @@ def require_finite(weights: Iterable[torch.Tensor]) -> None:
             "the training diverged: weights are infinite or no numbers. Take a lower "
             "learning_rate, or more warmup."
         )
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write in one step: what stands there is the old or the new content, whole."""
-    with written(path) as file:
-        json.dump(content, file, indent=1)

@@ -187,6 +187,11 @@ class Config:
             object.__setattr__(self, "swap", Swap.RANDOM)  # so that card and resume know it
 
 
+def epoch_folder(output: Path, epoch: int) -> Path:
+    """Where the weights after an epoch (from 1) stand; if it is there, it is whole."""
+    return output / f"epoch-{epoch}"
+
+
 class _OnceLoader(yaml.SafeLoader):
     """Refuses a key that stands there twice: YAML itself would keep the last, without a word."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pandalm_eval.errors import InputError
-from train_judge.checkpoints import write_json
+from train_judge.steps import write_json
 
 _PANELS = (
     ("loss (nats per target token)", (("loss", "training"), ("eval_loss", "validation"))),

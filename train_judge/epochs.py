@@ -14,16 +14,11 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from train_judge.checkpoints import require_finite
-from train_judge.config import Config
+from train_judge.config import Config, epoch_folder
 from train_judge.weights import save_weights
 
 if TYPE_CHECKING:
     from train_judge.trainer import OrderedTrainer
-
-
-def epoch_folder(output: Path, epoch: int) -> Path:
-    """Where the weights after an epoch (from 1) stand; if it is there, it is whole."""
-    return output / f"epoch-{epoch}"
 
 
 class ExportEpochs(TrainerCallback):

@@ -10,11 +10,12 @@ from typing import Any
 from transformers.integrations import unset_hf_deepspeed_config
 
 from train_judge.base_model import merged
-from train_judge.checkpoints import require_finite, write_json
+from train_judge.checkpoints import require_finite
 from train_judge.config import Config
 from train_judge.course import plot_course
 from train_judge.learning_data import RecordTable
 from train_judge.model_card import model_card
+from train_judge.steps import write_json
 from train_judge.trainer import OrderedTrainer
 from train_judge.weights import save_weights
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from pandalm_eval.search.judging import Judge
     from pandalm_eval.search.sources import Told
+    from pandalm_eval.search.space import Judging
 
 _STRATEGIES = ("adaptive", "sequential", "round_robin", "uniform", "halving")
 _FORMATS = ("markdown", "csv", "latex", "json")
@@ -51,7 +52,24 @@ def _run_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _elsewhere_flags(parser: argparse.ArgumentParser) -> None:
+def _responses_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--responses",
+        metavar="FOLDER",
+        help="candidates that were tuned elsewhere: their answers to the validation prompts",
+    )
+    parser.add_argument(
+        "--instructions", metavar="FILE", help="the prompts of plain lists of texts among these"
+    )
+
+
+def _baseline_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--baseline", metavar="NAME", help="the default, in place of the space's own"
+    )
+
+
+def _judge_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--judge", metavar="JSON", help='{"model": …, "model_args": {…}}')
     parser.add_argument("--protocol", choices=("verdict", "full", "logprob"), help="of the judge")
     parser.add_argument("--prompt", choices=("pandalm", "chat"), help="of the judge")
@@ -69,10 +87,8 @@ def _choose_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--incomplete", action="store_true", help="choose although some have not answered yet"
     )
-    parser.add_argument(
-        "--responses", metavar="FOLDER", help="candidates that were tuned elsewhere: their answers"
-    )
-    _elsewhere_flags(parser)
+    _responses_flags(parser)
+    _judge_flags(parser)
 
 
 def _confirm_flags(parser: argparse.ArgumentParser) -> None:
@@ -83,14 +99,15 @@ def _confirm_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classic", action="store_true", help="let both run pandalm-classic, too (keep_weights)"
     )
-    parser.add_argument(
-        "--responses", metavar="FOLDER", help="validation answers of candidates tuned elsewhere"
-    )
+    _responses_flags(parser)
     parser.add_argument(
         "--held_out", metavar="FOLDER", help="with --responses: answers to the held-out prompts"
     )
-    parser.add_argument("--baseline", metavar="NAME", help="the default; needed with --responses")
-    _elsewhere_flags(parser)
+    parser.add_argument(
+        "--held_out_instructions", metavar="FILE", help="the prompts of plain lists among these"
+    )
+    _baseline_flag(parser)
+    _judge_flags(parser)
 
 
 def _report_flags(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +115,8 @@ def _report_flags(parser: argparse.ArgumentParser) -> None:
         "--strategy", choices=_STRATEGIES, help="whose choice, if there are several"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: STUDY/report")
-    _elsewhere_flags(parser)
+    _baseline_flag(parser)
+    _judge_flags(parser)
 
 
 _FLAGS = {
@@ -164,6 +182,7 @@ def confirm(args: argparse.Namespace) -> int:
     from pandalm_eval.search.choose import read_choice
     from pandalm_eval.search.confirm import confirm as confirmed
     from pandalm_eval.search.confirm import require_two
+    from pandalm_eval.search.space import Judging
     from pandalm_eval.tables.render import render
 
     _speak()
@@ -171,14 +190,15 @@ def confirm(args: argparse.Namespace) -> int:
     chosen = read_choice(args.study, args.strategy)
     names = (chosen.best, told.default())
     require_two(*names)
+    if args.classic:
+        _require_classic(told, names)
+    validation = told.named(names)
     held_out = told.held_out_files(names)
-    with _judge(told, None) as judge:
-        table = confirmed(
-            args.study, told.judging(), told.named(names), held_out, judge, chosen.warnings
-        )
+    with _judge(told, None, Judging.from_json(chosen.judge)) as judge:
+        table = confirmed(args.study, validation, held_out, judge, chosen.warnings)
     print(render(table, args.format))
     if args.classic:
-        _classic(args, names)
+        print(_classic(told, names, args.format))
     return 0
 
 
@@ -188,14 +208,19 @@ def report(args: argparse.Namespace) -> int:
     from pandalm_eval.search.contestants import Contestants
     from pandalm_eval.search.readings import Readings
     from pandalm_eval.search.report import write_report
+    from pandalm_eval.search.space import Judging
     from pandalm_eval.search.strengths import Strengths
 
     told = _told(args)
+    study = told.study()
     chosen = read_choice(args.study, args.strategy)
+    study.configurations(chosen.candidates)  # the choice must be one of this study
+    default = told.default()
+    told.named([default])  # and the default must have answered
     contestants = Contestants(told.named(chosen.candidates))
-    readings = Readings(args.study, told.judging())
-    strengths = Strengths.of(contestants, readings, told.default())
-    print(write_report(told.study(), chosen, strengths, args.output))
+    readings = Readings(args.study, told.judging(Judging.from_json(chosen.judge)))
+    strengths = Strengths.of(contestants, readings, default)
+    print(write_report(study, chosen, strengths, readings.costs(), args.output))
     return 0
 
 
@@ -212,41 +237,59 @@ def _told(args: argparse.Namespace) -> Told:
 
 
 @contextlib.contextmanager
-def _judge(told: Told, most: int | None) -> Iterator[Judge]:
+def _judge(told: Told, most: int | None, known: Judging | None = None) -> Iterator[Judge]:
     """The judge with its kept readings, and a progress bar of new ones."""
     from pandalm_eval.search.judging import Judge, counted
     from pandalm_eval.search.readings import Readings
 
-    judging = told.judging()
+    judging = told.judging(known)
     with counted(most) as watch, Judge(judging, Readings(told.folder, judging), watch) as judge:
         yield judge
 
 
-def _classic(args: argparse.Namespace, names: Sequence[str]) -> None:
+def _require_classic(told: Told, names: Sequence[str]) -> None:
+    """Refuse `--classic` before anything is judged where there are no weights for it."""
+    from pandalm_eval.errors import UsageError
+    from pandalm_eval.search.answering import require_weights
+
+    if told.responses is not None:
+        raise UsageError("--classic needs weights, and --responses has answers only.")
+    study = told.study()
+    require_weights(study, study.configurations(names))
+
+
+def _classic(told: Told, names: Sequence[str], format: str) -> str:
     """Both on the classic tasks of the harness, and the table of that."""
     from pandalm_eval.classic_runs import read_tunings
-    from pandalm_eval.errors import UsageError
     from pandalm_eval.search.answering import classic
     from pandalm_eval.tables.classic import ClassicTable
     from pandalm_eval.tables.render import render
 
-    if args.responses:
-        raise UsageError("--classic needs weights, and --responses has answers only.")
-    study = _told(args).study()
-    known = {one.name: one for one in study.space.configurations}
-    folders = [classic(study, known[name]) for name in names]
-    print(render(ClassicTable.of(read_tunings(folders)), args.format))
+    study = told.study()
+    folders = [classic(study, one) for one in study.configurations(names)]
+    return render(ClassicTable.of(read_tunings(folders)), format)
 
 
 def _options(args: argparse.Namespace, contestants: Any) -> dict[str, Any]:
     """The strategy's settings; those that it has not are refused."""
     from pandalm_eval.errors import UsageError
     from pandalm_eval.search.choose import settings_of
-    from pandalm_eval.search.plan import default_budget
+    from pandalm_eval.search.strategies.adaptive import default_budget
 
     given = {"budget": args.budget, "error": args.error}
     known = settings_of(args.strategy)
     told = {key: value for key, value in given.items() if value is not None}
+    wrong = [
+        f"--{name} is {value}; {wanted}"
+        for name, value, wanted, holds in (
+            ("budget", args.budget, "at least 1", args.budget is None or args.budget >= 1),
+            ("error", args.error, "a share", args.error is None or 0 <= args.error <= 1),
+            ("seed", args.seed, "0 or more", args.seed >= 0),
+        )
+        if not holds
+    ]
+    if wrong:
+        raise UsageError("; ".join(wrong) + ".")
     if foreign := sorted(set(told) - known):
         raise UsageError(f"--strategy {args.strategy} takes no --{foreign[0]}.")
     if "budget" in known and args.budget is None:
@@ -255,13 +298,15 @@ def _options(args: argparse.Namespace, contestants: Any) -> dict[str, Any]:
 
 
 def _implied(strategy: str, options: dict[str, Any], contestants: Any) -> str:
+    from pandalm_eval.search.choose import PROBED
     from pandalm_eval.search.plan import readings_of
 
     count, prompts = len(contestants.names), len(contestants.prompts)
     most = options.get("budget") or readings_of(strategy, count, prompts)
     return (
         f"{strategy} chooses among {count} candidates on {prompts} prompts: at most {most} "
-        "readings, less those that are kept already."
+        f"readings and {PROBED} more to learn how consistent the judge is, less those that are "
+        "kept already."
     )
 
 

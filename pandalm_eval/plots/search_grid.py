@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pandalm_eval.errors import InputError
@@ -43,17 +43,21 @@ class Cell:
     mark: str = ""
 
 
-def search_grid(cells: Sequence[Cell], across: str, down: str) -> Figure:
+def search_grid(cells: Sequence[Cell], across: str, down: str | None) -> Figure:
     """A grey map of win rates, darker is higher, with the figure in each cell.
 
     Args:
-        across, down: the factors of columns and rows; a panel for each combination of the others.
+        across, down: the factors of columns and rows, None for a single row; a panel for each
+            combination of the others.
 
     Raises:
         InputError: no candidates.
     """
     if not cells:
         raise InputError("There are no candidates to draw.")
+    if down is None:
+        down = ""
+        cells = [replace(cell, values={**cell.values, down: ""}) for cell in cells]
     levels = {factor: _levels(cells, factor) for factor in cells[0].values}
     others = [factor for factor in levels if factor not in (across, down)]
     panels = list(dict.fromkeys(tuple(cell.values[f] for f in others) for cell in cells))
@@ -72,13 +76,22 @@ def search_grid(cells: Sequence[Cell], across: str, down: str) -> Figure:
                 continue
             own = [c for c in cells if tuple(c.values[f] for f in others) == panels[place]]
             _draw(panel, own, (across, down), levels, ends)
-            panel.set_title(", ".join(map(str, panels[place])), fontsize=SIZE)
+            panel.set_title(_title(others, panels[place]), fontsize=SIZE)
         for panel in axes[-1]:
             panel.set_xlabel(across)
         for panel in axes[:, 0]:
             panel.set_ylabel(down.replace("_", " "))
         figure.tight_layout()
     return figure
+
+
+def _title(factors: Sequence[str], values: Sequence[Any]) -> str:
+    """Words stand for themselves, numbers have their factor before them."""
+    told = [
+        str(value) if isinstance(value, str) else f"{factor.replace('_', ' ')} {value}"
+        for factor, value in zip(factors, values, strict=True)
+    ]
+    return ", ".join(told)
 
 
 def _levels(cells: Sequence[Cell], factor: str) -> list[Any]:
@@ -100,7 +113,7 @@ def _draw(
         axes.fill_between([x, x + 1], y, y + 1, color=str(1 - 0.75 * depth), linewidth=0)
         text = share(cell.win_rate, 3) if known else "–"
         axes.text(
-            *(x + 0.5, y + 0.5, f"{text}\n{cell.mark}" if cell.mark else text),
+            *(x + 0.5, y + 0.5, "\n".join([text, *cell.mark.split(", ")]) if cell.mark else text),
             ha="center",
             va="center",
             fontsize=SMALL_SIZE - 1,

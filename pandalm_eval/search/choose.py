@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.judgments import Reading
+from pandalm_eval.metrics import UNDEFINED
 from pandalm_eval.records import read_object
 from pandalm_eval.search.contestants import Contestants, as_answers
 from pandalm_eval.search.judging import Judge, Ordered
@@ -26,13 +27,12 @@ from pandalm_eval.search.strategies.halving import halving
 from pandalm_eval.search.strategies.round_robin import round_robin
 from pandalm_eval.search.strategies.sequential import sequential
 from pandalm_eval.search.strategies.uniform import uniform
+from pandalm_eval.search.strengths import Strengths
 from train_judge.steps import write_json
-
-_log = logging.getLogger(__name__)
 
 STRATEGIES = {one.__name__: one for one in (adaptive, sequential, round_robin, uniform, halving)}
 
-_PROBED = 100
+PROBED = 100
 """Pairs of which both orders are read, at least, to know how consistent the judge is."""
 
 
@@ -42,36 +42,41 @@ class Chosen:
 
     Attributes:
         strategy, options: what chose, and its settings, the seed among them.
+        judge: {model, model_args, protocol, prompt}.
         candidates: names of those among which it chose.
-        best, equal, error: as in `strategies.asking.Choice`, by name.
-        strengths, spread: by candidate, None where the strategy has no opinion.
+        best: the one chosen.
+        equal: those that all kept readings do not tell from it: their 95% interval of the win rate
+            against it holds ½.
+        error: the strategy's stated error, None where it states none.
         missing: {configuration: reason} of those that have not answered.
         prompts: how many.
-        asked: readings that the strategy asked for, whoever had made them.
+        asked: readings that the strategy asked for, whoever had made them; ties of equal answers,
+            which nobody reads, are not counted.
+        probed: readings beside them, of the other order of pairs.
         made, tokens, seconds: readings that were new, and what they took.
         consistency: position consistency: value, ends of its interval, number of pairs; or None.
         first_position_rate: None without a decisive reading.
-        invalid_rate: of the readings asked for.
+        invalid_rate: of the readings asked for and probed; None without one.
         warnings: what speaks against trusting the choice.
     """
 
     strategy: str
     options: Mapping[str, Any]
+    judge: Mapping[str, Any]
     candidates: Sequence[str]
     best: str
     equal: Sequence[str]
     error: float | None
-    strengths: Sequence[float | None]
-    spread: Sequence[float | None]
     missing: Mapping[str, str]
     prompts: int
     asked: int
+    probed: int
     made: int
     tokens: int
     seconds: float
     consistency: Sequence[float] | None
     first_position_rate: float | None
-    invalid_rate: float
+    invalid_rate: float | None
     warnings: Sequence[str]
 
 
@@ -98,89 +103,89 @@ def choose(
     Raises:
         InputError: the judge or the study's folder fails; what was read is kept.
     """
-    before = _costs(judge)
-    found: dict[Order, Reading] = {}
-    pairs: dict[str, Ordered] = {}
-    choice = _play(contestants, judge, strategy, options, found, pairs)
-    asked = len(found)
-    _probe(judge, found, pairs, int(options["seed"]))
-    reliability = Reliability.of(found, {id: pair.prompt_id for id, (pair, _) in pairs.items()})
-    made, tokens, seconds = (now - then for now, then in zip(_costs(judge), before, strict=True))
+    play = _Play(judge)
+    choice = play.through(contestants, strategy, options)
+    asked = len(play.found)
+    play.probe(int(options["seed"]))
+    reliability = play.reliability()
     names = contestants.names
+    strengths = Strengths.of(contestants, judge.readings, names[choice.best])
     estimate = reliability.consistency
     return Chosen(
         strategy=strategy,
         options=options,
+        judge=judge.told.as_json(),
         candidates=names,
         best=names[choice.best],
-        equal=[names[other] for other in choice.equal],
+        equal=[names[other] for other in strengths.not_told_apart()],
         error=choice.error,
-        strengths=_listed(choice.strengths, len(names)),
-        spread=_listed(choice.spread, len(names)),
         missing=missing,
         prompts=len(contestants.prompts),
         asked=asked,
-        made=int(made),
-        tokens=int(tokens),
-        seconds=seconds,
+        probed=len(play.found) - asked,
+        made=judge.made.readings,
+        tokens=judge.made.tokens,
+        seconds=judge.made.seconds,
         consistency=None
         if estimate is None
         else [estimate.value, estimate.low, estimate.high, estimate.n],
         first_position_rate=_number(reliability.first_position_rate),
-        invalid_rate=reliability.invalid_rate,
+        invalid_rate=_number(reliability.invalid_rate),
         warnings=reliability.warnings(),
     )
 
 
-def _play(
-    contestants: Contestants,
-    judge: Judge,
-    strategy: str,
-    options: Mapping[str, Any],
-    found: dict[Order, Reading],
-    pairs: dict[str, Ordered],
-) -> Choice:
-    """Ask what the strategy wants until it chooses; `found` and `pairs` are filled."""
-    settings = {key: value for key, value in options.items() if key != "seed"}
-    rng = np.random.default_rng(options["seed"])
-    play = STRATEGIES[strategy](len(contestants.names), len(contestants.prompts), rng, **settings)
-    batch = next(play)
-    while True:
-        orders, exchanged = contestants.orders(batch)
-        readings = judge.read(orders)
+class _Play:
+    """One strategy at work: what it has asked for, and what was read.
+
+    Attributes:
+        found: readings of different answers; equal ones are a tie that nobody reads.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._pairs: dict[str, Ordered] = {}
+        self.found: dict[Order, Reading] = {}
+
+    def through(
+        self, contestants: Contestants, strategy: str, options: Mapping[str, Any]
+    ) -> Choice:
+        """Ask what the strategy wants until it chooses."""
+        settings = {key: value for key, value in options.items() if key != "seed"}
+        rng = np.random.default_rng(options["seed"])
+        names, prompts = contestants.names, contestants.prompts
+        asking = STRATEGIES[strategy](len(names), len(prompts), rng, **settings)
+        batch = next(asking)
+        while True:
+            orders, exchanged = contestants.orders(batch)
+            answers = as_answers(self._read(orders), exchanged)
+            try:
+                batch = asking.send(answers)
+            except StopIteration as end:
+                choice: Choice = end.value
+                return choice
+
+    def probe(self, seed: int) -> None:
+        """Read the other order of some pairs, drawn at random, where few were read in both."""
+        once = sorted(read_once(self.found))
+        wanted = PROBED - (len(self.found) - len(once)) // 2
+        if wanted > 0 and once:
+            drawn = np.random.default_rng(seed).permutation(len(once))[:wanted]
+            pairs = (self._pairs[once[place]] for place in drawn)
+            self._read([(pair, not swapped) for pair, swapped in pairs])
+
+    def reliability(self) -> Reliability:
+        """Figures of all that was read."""
+        prompts = {id: pair.prompt_id for id, (pair, _) in self._pairs.items()}
+        return Reliability.of(self.found, prompts)
+
+    def _read(self, orders: Sequence[Ordered]) -> Sequence[Reading]:
+        readings = self._judge.read(orders)
         for (pair, swapped), reading in zip(orders, readings, strict=True):
-            if pair.response1 != pair.response2:  # equal answers are a tie that nobody read
-                found[Order(pair.id, swapped)] = reading
-                pairs[pair.id] = (pair, swapped)
-        try:
-            batch = play.send(as_answers(readings, exchanged))
-        except StopIteration as end:
-            choice: Choice = end.value
-            return choice
-
-
-def _probe(
-    judge: Judge, found: dict[Order, Reading], pairs: Mapping[str, Ordered], seed: int
-) -> None:
-    """Read the other order of some pairs, drawn at random, where too few were read in both."""
-    once = sorted(read_once(found))
-    wanted = _PROBED - (len(found) - len(once)) // 2
-    if wanted <= 0 or not once:
-        return
-    drawn = np.random.default_rng(seed).permutation(len(once))[:wanted]
-    others = [(pair, not swapped) for pair, swapped in (pairs[once[i]] for i in drawn)]
-    for (pair, swapped), reading in zip(others, judge.read(others), strict=True):
-        found[Order(pair.id, swapped)] = reading
-
-
-def _costs(judge: Judge) -> tuple[float, float, float]:
-    kept = [one for _, one in judge.readings.items()]
-    made = sum(one.tokens > 0 or one.seconds > 0 for one in kept)
-    return made, sum(one.tokens for one in kept), math.fsum(one.seconds for one in kept)
-
-
-def _listed(values: Any, count: int) -> list[float | None]:
-    return [None] * count if values is None else [_number(float(value)) for value in values]
+            if pair.response1 != pair.response2:
+                self.found[Order(pair.id, swapped)] = reading
+                self._pairs[pair.id] = (pair, swapped)
+        return readings
 
 
 def _number(value: float) -> float | None:
@@ -192,7 +197,8 @@ def write_choice(folder: Path, chosen: Chosen) -> Path:
     path = folder / "choices" / f"{chosen.strategy}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, asdict(chosen))
+        with FileLock(path.parent / ".lock"):  # several processes may choose together
+            write_json(path, asdict(chosen))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
     return path
@@ -206,6 +212,7 @@ def read_choice(folder: Path, strategy: str | None = None) -> Chosen:
 
     Raises:
         UsageError: there is none, or several and none is named.
+        InputError: the file is not one of this version.
     """
     found = sorted((folder / "choices").glob("*.json"))
     named = [path for path in found if strategy in (None, path.stem)]
@@ -215,7 +222,12 @@ def read_choice(folder: Path, strategy: str | None = None) -> Chosen:
             f"{folder}: has choices by: {told}. "
             + ("Name one with --strategy." if named else "Make one: pandalm-eval search choose.")
         )
-    return Chosen(**read_object(named[0]))
+    try:
+        return Chosen(**read_object(named[0]))
+    except TypeError as error:
+        raise InputError(
+            f"{named[0]}: is no choice of this version ({error}). Choose again: readings are kept."
+        ) from None
 
 
 def as_text(chosen: Chosen) -> str:
@@ -224,18 +236,13 @@ def as_text(chosen: Chosen) -> str:
     lines = [
         f"{chosen.best} is chosen by {chosen.strategy} among {len(chosen.candidates)} candidates "
         f"on {chosen.prompts} prompts{error}.",
+        f"Not told apart from it by all kept readings ({len(chosen.equal)}): "
+        f"{', '.join(sorted(chosen.equal)) or 'none'}.",
+        f"{chosen.asked} readings asked for and {chosen.probed} more to learn how consistent the "
+        f"judge is; {chosen.made} of them new ({chosen.tokens} prompt tokens, {chosen.seconds:.0f} "
+        f"s). {_judge(chosen)}: invalid rate {_share(chosen.invalid_rate)}; first-position rate "
+        f"{_share(chosen.first_position_rate)}; position consistency {_consistency(chosen)}.",
     ]
-    if chosen.equal:
-        lines.append(
-            f"Not told apart from it ({len(chosen.equal)}): {', '.join(sorted(chosen.equal))}."
-        )
-    value, low, high, n = chosen.consistency or (math.nan,) * 4
-    rate = math.nan if chosen.first_position_rate is None else chosen.first_position_rate
-    lines.append(
-        f"{chosen.asked} readings, {chosen.made} of them new ({chosen.tokens} prompt tokens, "
-        f"{chosen.seconds:.0f} s). Invalid rate {chosen.invalid_rate:.4f}; first-position rate "
-        f"{rate:.4f}; position consistency {value:.4f} [{low:.4f}, {high:.4f}] of {n:.0f} pairs."
-    )
     if chosen.missing:
         lines.append(f"Not among them, for want of answers: {json.dumps(dict(chosen.missing))}.")
     lines += [f"Warning: {warning}." for warning in chosen.warnings]
@@ -244,3 +251,18 @@ def as_text(chosen: Chosen) -> str:
         "What may be cited comes from `pandalm-eval search confirm`."
     )
     return "\n".join(lines)
+
+
+def _judge(chosen: Chosen) -> str:
+    return f"{chosen.judge['model']} under {chosen.judge['protocol']}"
+
+
+def _share(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.4f}"
+
+
+def _consistency(chosen: Chosen) -> str:
+    if chosen.consistency is None:
+        return UNDEFINED
+    value, low, high, n = chosen.consistency
+    return f"{value:.4f} [{low:.4f}, {high:.4f}] of {n:.0f} pairs"

@@ -13,22 +13,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pandalm_eval.errors import InputError, UsageError
-from pandalm_eval.judgments import Judgment
+from filelock import FileLock, Timeout
+
+from pandalm_eval.errors import InputError, UsageError, listing
+from pandalm_eval.judgments import Judgment, Protocol
 from pandalm_eval.outcomes import Outcomes
+from pandalm_eval.pairs import short_hash
 from pandalm_eval.prompts import PromptStyle
+from pandalm_eval.records import read_object
 from pandalm_eval.responses import Candidate, read_candidate
 from pandalm_eval.results import read_runs
+from pandalm_eval.search.answering import run_harness
 from pandalm_eval.search.contestants import Contestants
 from pandalm_eval.search.judging import Judge
-from pandalm_eval.search.space import Judging
 from pandalm_eval.search.study import Prompts
-from pandalm_eval.tables.cells import p_value, share, with_interval
+from pandalm_eval.tables.cells import NOTHING, p_value, share, with_interval
 from pandalm_eval.tables.contests import contest_rows
 from pandalm_eval.task import document
-from train_judge.steps import write_json
+from train_judge.steps import checksum, write_json
 
 Row = dict[str, Any]
+
+_FILE = "confirmed.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +78,26 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "invalid": str(row["invalid"]),
         "n": str(row["n"]),
         "win rate": with_interval(rate, low, high),
-        "if invalid lost, won": bounds if row["invalid"] else "–",
+        "if invalid lost, won": bounds if row["invalid"] else NOTHING,
         "p": p_value(row["p_value"]),
-        "may be cited": "yes" if row["may_be_cited"] else "no: chosen by these",
+        "may be cited": row["may_be_cited"],
     }
 
 
+_CHOSEN_BY_THESE = "no: chosen by these"
+_SECOND_CHOICE = "no: a second choice"
 _NOTES = (
     "Win rate: (win + ½ tie) / (win + tie + lose) of the chosen one; both orders, different "
     "verdicts are a tie; invalid judgments are outside. Intervals are 95% with the prompt as the "
     "sampling unit; p is of a two-sided sign-flip test on the prompts.",
     "The validation prompts chose this candidate out of many, so its figures there are biased "
-    "upward. The held-out figures may be cited as long as no second choice is confirmed on the "
-    "same prompts and the better one taken.",
+    "upward. The held-out figures may be cited as long as no other choice is confirmed on the same "
+    "prompts and the better one taken.",
 )
 
 
 def confirm(
     folder: Path,
-    judging: Judging,
     validation: Sequence[Candidate],
     held_out: Mapping[str, Path],
     judge: Judge,
@@ -102,53 +109,71 @@ def confirm(
         folder: the study's; the run on the held-out prompts stays in `confirmed/`.
         validation: the chosen candidate and the default, with their answers.
         held_out: their response files on prompts that the choice never saw, by name.
-        judge: reads what is missing of the validation prompts.
+        judge: of both sets.
         warnings: of the choice.
 
     Raises:
+        UsageError: another process is confirming.
         InputError: a held-out prompt stands among the validation prompts, or a file is at fault.
     """
     chosen, default = (candidate.name for candidate in validation)
     _require_unseen(validation[0], held_out[chosen])
-    run = _run(folder / "confirmed" / f"{chosen}-against-{default}", judging, held_out, default)
-    (found,) = read_runs([run])
-    assert found.judgments is not None  # --log_samples
-    told = {"judge": found.name.judge, "protocol": judging.protocol.value}
-    rows = [
-        _row(Prompts.VALIDATION, told, _judgments(validation, judge, judging), judging, chosen),
-        _row(Prompts.HELD_OUT, told, found.judgments, judging, chosen),
-    ]
-    table = ConfirmedTable(rows, [*_NOTES, *(f"Warning: {one}." for one in warnings)])
-    write_json(run / "confirmed.json", table.as_json())
+    place = folder / "confirmed"
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(place / ".lock", timeout=0):
+            run = _run(place, judge, held_out, (chosen, default))
+            (found,) = read_runs([run])
+            assert found.judgments is not None  # --log_samples
+            others = [one for one in confirmed_rows(folder) if one["a"] != chosen]
+            judged = {
+                Prompts.VALIDATION: (_judgments(validation, judge), _CHOSEN_BY_THESE),
+                Prompts.HELD_OUT: (found.judgments, _SECOND_CHOICE if others else "yes"),
+            }
+            told = {"judge": found.name.judge, "protocol": judge.told.protocol.value}
+            rows = [
+                {"set": prompts.value, "may_be_cited": cited}
+                | told
+                | _contest(judgments, judge.told.protocol, chosen)
+                for prompts, (judgments, cited) in judged.items()
+            ]
+            notes = [*_NOTES, *(f"Warning: {one}." for one in warnings)]
+            if others:
+                names = listing(sorted({row["a"] for row in others}), 3)
+                notes.append(f"Warning: {names} was confirmed on these prompts before.")
+            table = ConfirmedTable(rows, notes)
+            write_json(run / _FILE, table.as_json())
+    except Timeout:
+        raise UsageError(f"{place}: another process is confirming. Wait until it ends.") from None
     return table
 
 
-def _row(
-    prompts: Prompts,
-    told: Mapping[str, str],
-    judgments: Sequence[Judgment],
-    judging: Judging,
-    chosen: str,
-) -> Row:
+def confirmed_rows(folder: Path) -> list[Row]:
+    """Rows of everything that was confirmed in a study, whatever was chosen then."""
+    found = sorted((folder / "confirmed").glob(f"*/{_FILE}"))
+    return [row for path in found for row in read_object(path)["rows"]]
+
+
+def _contest(judgments: Sequence[Judgment], protocol: Protocol, chosen: str) -> Row:
     names = {str(name) for one in judgments for name in (one.model1, one.model2)}
     ordered = sorted(names, key=lambda name: name != chosen)
-    (row,) = contest_rows(Outcomes.of(judgments, judging.protocol, ordered), labelled=False)
-    return {"set": prompts.value, "may_be_cited": prompts is Prompts.HELD_OUT, **told, **row}
+    (row,) = contest_rows(Outcomes.of(judgments, protocol, ordered), labelled=False)
+    return row
 
 
-def _judgments(validation: Sequence[Candidate], judge: Judge, judging: Judging) -> list[Judgment]:
+def _judgments(validation: Sequence[Candidate], judge: Judge) -> list[Judgment]:
     both = Contestants(validation)
     pairs = [both.pair(0, 1, prompt)[0] for prompt in range(len(both.prompts))]
-    orders = [(pair, swapped) for pair in pairs for swapped in (False, True)]
-    readings = judge.read(orders)
+    readings = judge.read([(pair, swapped) for pair in pairs for swapped in (False, True)])
+    protocol = judge.told.protocol
     return [
-        Judgment.of(document(index, pair), judging.protocol, readings[2 * index : 2 * index + 2])
+        Judgment.of(document(index, pair), protocol, readings[2 * index : 2 * index + 2])
         for index, pair in enumerate(pairs)
     ]
 
 
 def _require_unseen(validation: Candidate, held_out: Path) -> None:
-    asked = read_candidate(held_out).answers
+    asked = read_candidate(held_out, validation.name).answers
     if seen := [prompt for prompt in asked if prompt in validation.answers]:
         raise InputError(
             f"{held_out}: {len(seen)} of its {len(asked)} prompts chose the candidate, so it "
@@ -156,29 +181,35 @@ def _require_unseen(validation: Candidate, held_out: Path) -> None:
         )
 
 
-def _run(output: Path, judging: Judging, held_out: Mapping[str, Path], default: str) -> Path:
-    """The comparison as a run of the harness; one that is whole is not made again."""
-    if (output / "confirmed.json").exists():
-        return output
-    from pandalm_eval.search.answering import run_harness
+def _run(place: Path, judge: Judge, held_out: Mapping[str, Path], names: tuple[str, str]) -> Path:
+    """The comparison as a run of the harness; the same one is not made again.
 
-    arguments = dict(judging.model_args)
+    Its folder's name holds the judge and the answers: others are another run.
+    """
+    chosen, default = names
+    told = judge.told
+    key = [judge.readings.folder.name, *(checksum(path) for path in held_out.values())]
+    output = place / f"{chosen}-against-{default}-{short_hash(*key)}"
+    if (output / _FILE).exists():
+        return output
+    arguments = dict(told.model_args)
     batch = arguments.pop("batch_size", None)
     metadata = {
         "responses": {name: str(path) for name, path in held_out.items()},
         "baseline": default,
-        "protocol": judging.protocol.value,
-        "prompt": judging.prompt.value,
+        "protocol": told.protocol.value,
+        "prompt": told.prompt.value,
     }
-    words = ["--model", judging.model, "--model_args", json.dumps(arguments)]
-    words += ["--tasks", "pandalm-compare", "--metadata", json.dumps(metadata)]
-    words += ["--output_path", str(output), "--log_samples"]
-    words += ["--use_cache", str(output.parent / "answers.sqlite")]
-    words += ["--batch_size", str(batch)] if batch is not None else []
-    words += ["--apply_chat_template"] if judging.prompt is PromptStyle.CHAT else []
+    words = [
+        *("--model", told.model, "--model_args", json.dumps(arguments)),
+        *("--tasks", "pandalm-compare", "--metadata", json.dumps(metadata)),
+        *("--output_path", str(output), "--log_samples"),
+        *("--use_cache", str(place / "answers.sqlite")),
+        *([] if batch is None else ["--batch_size", str(batch)]),
+        *(["--apply_chat_template"] if told.prompt is PromptStyle.CHAT else []),
+    ]
     shutil.rmtree(output, ignore_errors=True)  # of a killed run
-    if code := run_harness(words):
-        raise InputError(f"{output}: the run on the held-out prompts ended with code {code}.")
+    run_harness(words, f"{output}: the run on the held-out prompts")
     return output
 
 

@@ -16,7 +16,7 @@ from pandalm_eval.judgments import Protocol, Reading, read_logprobs
 from pandalm_eval.order_requests import as_text
 from pandalm_eval.pairs import Pair
 from pandalm_eval.prompts import PromptStyle
-from pandalm_eval.search.readings import Kept, Readings
+from pandalm_eval.search.readings import Costs, Kept, Readings
 from pandalm_eval.search.space import Judging
 from pandalm_eval.task import PairwiseJudge
 from pandalm_eval.verdicts import Verdict
@@ -72,14 +72,19 @@ class Judge:
         told: who, and how.
         readings: where its readings are kept.
         watch: called with the number of readings after each chunk.
+
+    Attributes:
+        told: who it is, and how it judges.
+        made: readings that this process has made, with what they took.
     """
 
     def __init__(
         self, told: Judging, readings: Readings, watch: Callable[[int], Any] = lambda _: None
     ) -> None:
         told.judge.check(told.protocol, told.prompt)
-        self._told = told
+        self.told = told
         self.readings = readings
+        self.made = Costs(0, 0, 0.0)
         self._watch = watch
         self._held = contextlib.ExitStack()
         self._lm: Any = None
@@ -104,38 +109,56 @@ class Judge:
         return [reading for one in wanted if (reading := self._known(one)) is not None]
 
     def _known(self, one: Ordered) -> Reading | None:
-        pair, swapped = one
-        if pair.response1 == pair.response2:
-            share = (0.0, 0.0, 1.0) if self._told.protocol is Protocol.LOGPROB else None
-            return Reading(Verdict.TIE, probabilities=share)
-        return self.readings.of(pair, swapped)
+        return self.readings.of(*one)
 
     def _read_alone(self, chunk: Sequence[Ordered]) -> None:
         """Read what is still missing of a chunk, unless another process is at it."""
         told = "".join(f"{pair.id}{swapped}" for pair, swapped in chunk)
         slot = int(hashlib.sha256(told.encode()).hexdigest(), 16) % _SLOTS
-        lock = FileLock(self.readings.folder / f".slot-{slot}.lock", timeout=0)
+        lock = FileLock(self.readings.folder / f".slot-{slot}.lock")
         try:
-            with lock:
-                self.readings.refresh()
-                missing = [one for one in chunk if self._known(one) is None]
-                if missing:
-                    self._read(missing)
+            lock.acquire(timeout=0)
         except Timeout:
             time.sleep(_PATIENCE)
+            return
+        try:
+            self.readings.refresh()
+            if missing := [one for one in chunk if self._known(one) is None]:
+                self._read(missing)
+        finally:
+            lock.release()
 
-    def _read(self, wanted: Sequence[Ordered]) -> None:
+    def _read(self, missing: Sequence[Ordered]) -> None:
+        """Keep readings of all: those that nobody needs to make, and new ones."""
+        free = [(one, reading) for one in missing if (reading := self._free(one)) is not None]
+        self.readings.add((*one, Kept(one[0].text_hash, reading, 0, 0.0)) for one, reading in free)
+        wanted = [one for one in missing if self._known(one) is None]
+        # Two pairs of the same texts are one reading; the second is free, then.
+        distinct = list(
+            {(pair.text_hash, swapped): (pair, swapped) for pair, swapped in wanted}.values()
+        )
+        if not distinct:
+            return
         lm = self._ready()
         start = time.monotonic()
-        # Two pairs of the same texts are one reading: the second finds it kept.
-        distinct = {(pair.text_hash, swapped): (pair, swapped) for pair, swapped in wanted}
-        found = self._ask(lm, list(distinct.values()))
+        found = self._ask(lm, distinct)
         took = (time.monotonic() - start) / len(found)
         self.readings.add(
             (pair, swapped, Kept(pair.text_hash, reading, tokens, took))
-            for (pair, swapped), (reading, tokens) in zip(distinct.values(), found, strict=True)
+            for (pair, swapped), (reading, tokens) in zip(distinct, found, strict=True)
         )
+        self.made += Costs(len(found), sum(tokens for _, tokens in found), took * len(found))
         self._watch(len(found))
+        if len(distinct) < len(wanted):
+            self._read([one for one in wanted if self._known(one) is None])
+
+    def _free(self, one: Ordered) -> Reading | None:
+        """What nobody needs to read: equal answers are a tie, the same texts are known."""
+        pair, swapped = one
+        if pair.response1 == pair.response2:
+            shares = (0.0, 0.0, 1.0) if self.told.protocol is Protocol.LOGPROB else None
+            return Reading(Verdict.TIE, probabilities=shares)
+        return self.readings.of_same_texts(pair, swapped)
 
     def _ask(self, lm: Any, wanted: Sequence[Ordered]) -> list[tuple[Reading, int]]:
         """Readings and the tokens of their prompts, one an order."""
@@ -147,18 +170,18 @@ class Judge:
             {
                 "task": "pandalm-compare",
                 "dataset_kwargs": {
-                    "protocol": self._told.protocol.value,
+                    "protocol": self.told.protocol.value,
                     "pairs": list(pairs.values()),
                     "wanted": orders,
                 },
                 "metadata": {
-                    "protocol": self._told.protocol.value,
-                    "prompt": self._told.prompt.value,
-                    **self._told.model_args,
+                    "protocol": self.told.protocol.value,
+                    "prompt": self.told.prompt.value,
+                    **self.told.model_args,
                 },
             }
         )
-        chat = self._told.prompt is PromptStyle.CHAT
+        chat = self.told.prompt is PromptStyle.CHAT
         requests = task.build(lm.apply_chat_template if chat else None)
         answers = getattr(lm, task.OUTPUT_TYPE)(requests)
         for request, answer in zip(requests, answers, strict=True):
@@ -171,7 +194,7 @@ class Judge:
             (request for request in task.instances if request.doc["id"] == pair.id),
             key=lambda request: request.idx,
         )
-        scores = self._told.protocol is Protocol.LOGPROB
+        scores = self.told.protocol is Protocol.LOGPROB
         own = [one for one in own if one.idx // (3 if scores else 1) == int(swapped)]
         told = [json.loads(request.filtered_resps["none"]) for request in own]
         tokens = task.tokens(own[0])
@@ -183,7 +206,7 @@ class Judge:
 
     def _ready(self) -> Any:
         if self._lm is None:
-            self._lm = self._held.enter_context(self._told.judge.ready())
+            self._lm = self._held.enter_context(self.told.judge.ready())
         return self._lm
 
 

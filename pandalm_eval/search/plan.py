@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from pandalm_eval.instructions import read_prompts
 from pandalm_eval.search.space import EPOCHS
+from pandalm_eval.search.strategies.adaptive import default_budget
 from pandalm_eval.search.study import Prompts, Study
 from pandalm_eval.search.trainings import Trainings
 
@@ -52,15 +53,6 @@ def readings_of(strategy: str, candidates: int, prompts: int) -> int:
     if strategy == "round_robin":
         contests = candidates * (candidates - 1) // 2
     return contests * prompts * 2
-
-
-def default_budget(candidates: int, prompts: int) -> int:
-    """An eighth of what the paper's strategy reads, but at least 20 readings a candidate.
-
-    >>> default_budget(80, 170), default_budget(4, 6)
-    (3357, 80)
-    """
-    return max(readings_of("sequential", candidates, prompts) // 8, 20 * candidates)
 
 
 def standing(study: Study) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import socket
 import uuid
@@ -22,6 +23,7 @@ from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Reading
 from pandalm_eval.pairs import Pair
 from pandalm_eval.search.space import Judging
+from pandalm_eval.store import SENDING_ARGUMENTS, files_at
 from pandalm_eval.verdicts import Invalid
 from train_judge.steps import write_json
 
@@ -34,13 +36,35 @@ class Order(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """What readings took.
+
+    Attributes:
+        readings: that were made, not taken over from a pair of the same texts.
+        tokens: of their prompts.
+        seconds: of the judge's time.
+    """
+
+    readings: int
+    tokens: int
+    seconds: float
+
+    def __add__(self, more: Costs) -> Costs:
+        return Costs(
+            self.readings + more.readings,
+            self.tokens + more.tokens,
+            self.seconds + more.seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A reading with what it cost.
 
     Attributes:
         text_hash: of the pair's texts: answers that changed are other answers.
-        tokens: of the prompt, 0 where it was taken over from a pair of the same texts.
-        seconds: its share of the time of the batch in which it was read.
+        tokens, seconds: of the prompt, and its share of the time of its batch; 0 where nobody read
+            it, since both answers are equal or the same texts had been read.
     """
 
     text_hash: str
@@ -64,7 +88,8 @@ class Readings:
         told = _identity(judge)
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
         self.folder = folder / "readings" / digest
-        self._own = self.folder / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        own = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}.jsonl"
+        self._own = self.folder / own
         self._seen: dict[Path, int] = {}
         self._kept: dict[Order, Kept] = {}
         self._by_text: dict[tuple[str, bool], Kept] = {}
@@ -83,20 +108,21 @@ class Readings:
         """Every reading."""
         return self._kept.items()
 
-    def of(self, pair: Pair, swapped: bool) -> Reading | None:
-        """The reading of an order, None where there is none.
+    def costs(self) -> Costs:
+        """Of all of them."""
+        made = [kept for kept in self._kept.values() if kept.seconds > 0]
+        seconds = math.fsum(kept.seconds for kept in made)
+        return Costs(len(made), sum(kept.tokens for kept in made), seconds)
 
-        One of the same texts under other names is the same reading, and is kept under these, too.
-        """
-        order = Order(pair.id, swapped)
-        kept = self._kept.get(order)
-        if kept is not None and kept.text_hash == pair.text_hash:
-            return kept.reading
+    def of(self, pair: Pair, swapped: bool) -> Reading | None:
+        """The reading of an order, None where there is none of these texts."""
+        kept = self._kept.get(Order(pair.id, swapped))
+        return kept.reading if kept is not None and kept.text_hash == pair.text_hash else None
+
+    def of_same_texts(self, pair: Pair, swapped: bool) -> Reading | None:
+        """A reading of the same texts, whatever the names of their candidates are."""
         same = self._by_text.get((pair.text_hash, swapped))
-        if same is None:
-            return None
-        self.add([(pair, swapped, Kept(pair.text_hash, same.reading, 0, 0.0))])
-        return same.reading
+        return None if same is None else same.reading
 
     def add(self, new: Iterable[tuple[Pair, bool, Kept]]) -> None:
         """Keep readings; they are on disk when this returns.
@@ -113,15 +139,17 @@ class Readings:
                 "swapped": swapped,
                 "text_hash": kept.text_hash,
                 "tokens": kept.tokens,
-                "took": round(kept.seconds, 4),
+                "took": round(kept.seconds, 6),
                 **kept.reading.to_json(),
             }
             lines.append(json.dumps(record) + "\n")
+        content = "".join(lines).encode()
         try:
-            with self._own.with_suffix(".jsonl").open("a", encoding="utf-8") as file:
-                file.writelines(lines)
+            with self._own.open("ab") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+                self._seen[self._own] = file.tell()
         except OSError as error:
             raise InputError(
                 f"{self._own}: readings cannot be written ({error.strerror}). Make room, and run "
@@ -131,7 +159,7 @@ class Readings:
     def refresh(self) -> None:
         """Take in what other processes have added."""
         for path in sorted(self.folder.glob("*.jsonl")):
-            for record in self._new_lines(path):
+            for record in self._lines(path):
                 try:
                     kept = Kept(
                         record["text_hash"],
@@ -145,6 +173,12 @@ class Readings:
                         f"{path}: holds a line that is no reading ({error}). Put the file aside: "
                         "its readings are then made anew."
                     ) from None
+
+    def _lines(self, path: Path) -> Iterator[Mapping[str, Any]]:
+        try:
+            yield from self._new_lines(path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 
     def _new_lines(self, path: Path) -> Iterator[Mapping[str, Any]]:
         with path.open("rb") as file:
@@ -165,16 +199,11 @@ class Readings:
 
 def _identity(judge: Judging) -> dict[str, Any]:
     """What a judge's readings depend on, as far as it can be known without loading it."""
-    files = {}
-    for key, value in judge.model_args.items():
-        place = Path(str(value)).expanduser()
-        if isinstance(value, str) and place.exists():
-            inside = sorted(place.iterdir()) if place.is_dir() else [place]
-            files[key] = [(file.name, file.stat().st_size) for file in inside if file.is_file()]
+    arguments = {k: v for k, v in judge.model_args.items() if k not in SENDING_ARGUMENTS}
     return {
         "model": judge.model,
-        "model_args": dict(judge.model_args),
-        "files": files,
+        "model_args": arguments,
+        "files": {k: files_at(v) for k, v in arguments.items() if isinstance(v, str) and v},
         "protocol": judge.protocol.value,
         "prompt": judge.prompt.value,
     }

@@ -30,7 +30,7 @@ class Reliability:
             are equal; clustered by prompt. None without such a pair.
         first_position_rate: of decisive readings, the share for the response shown first; NaN
             without one.
-        invalid_rate: share of readings without a verdict.
+        invalid_rate: share of readings without a verdict; NaN without one.
         readings: how many.
     """
 
@@ -51,7 +51,7 @@ class Reliability:
         return cls(
             _consistency(found, prompt_of),
             float(np.mean(decisive)) if decisive else math.nan,
-            invalid / max(len(found), 1),
+            invalid / len(found) if found else math.nan,
             len(found),
         )
 
@@ -59,7 +59,7 @@ class Reliability:
         """What speaks against trusting the choice, with its figure."""
         told = []
         if self.consistency is None:
-            told.append("no pair was read in both orders, so position consistency is unknown")
+            told.append("no pair has a verdict in both orders, so position consistency is unknown")
         elif self.consistency.value < CONSISTENT:
             told.append(
                 f"position consistency is {self.consistency.value:.4f} "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,26 +16,40 @@ from pandalm_eval.plots.search_curve import Point, search_curve
 from pandalm_eval.plots.search_grid import Cell, search_grid
 from pandalm_eval.plots.write import write
 from pandalm_eval.search.choose import Chosen, as_text
-from pandalm_eval.search.confirm import ConfirmedTable
+from pandalm_eval.search.confirm import ConfirmedTable, confirmed_rows
 from pandalm_eval.search.plan import plan, standing
+from pandalm_eval.search.readings import Costs
 from pandalm_eval.search.space import EPOCHS, Space
 from pandalm_eval.search.strengths import Strengths
 from pandalm_eval.search.study import Study
 from pandalm_eval.search.worker import read_costs
 from pandalm_eval.tables.cells import with_interval
+from train_judge.config import Config
 from train_judge.steps import written
 
 Row = dict[str, Any]
 
+_NO_FACTORS = (
+    *("train", "validation", "output", "learns", "swap", "export_epochs", "deepspeed", "keep"),
+    *("revision", "gguf_file", "micro_batch", "gradient_checkpointing", "group_by_length"),
+    *("save_every", "validate_every", "log_every", "report_to"),
+)
+"""Keys of a training that no search would vary."""
+
 
 def write_report(
-    study: Study, chosen: Chosen, strengths: Strengths, output: Path | None = None
+    study: Study,
+    chosen: Chosen,
+    strengths: Strengths,
+    costs: Costs,
+    output: Path | None = None,
 ) -> Path:
     """Write `report.md` with `candidates.csv`, `grid.svg` and `candidates.svg`; returns the page.
 
     Args:
         chosen: the choice that is reported.
         strengths: of the candidates that it chose among, against the default.
+        costs: of all readings that are kept of the judge.
         output: the folder; by default the study's own `report/`.
 
     Raises:
@@ -48,7 +62,8 @@ def write_report(
         _write_csv(rows, folder / "candidates.csv")
         _draw(study.space, rows, folder)
         with written(folder / "report.md") as file:
-            file.write(_page(study, chosen, rows, factor_rows(study.space, chosen, strengths)))
+            factors = factor_rows(study.space, chosen, strengths)
+            file.write(_page(study, chosen, costs, rows, factors))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}).") from None
     return folder / "report.md"
@@ -94,8 +109,8 @@ def factor_rows(space: Space, chosen: Chosen, strengths: Strengths) -> list[Row]
     """
     numbers = {name: number for number, name in enumerate(chosen.candidates)}
     told = []
-    for factor, levels in space.grid.items():
-        for level in sorted(levels) if factor == EPOCHS else levels:
+    for factor in space.grid:
+        for level in space.levels(factor):
             own = [
                 numbers[one.name]
                 for one in space.configurations
@@ -107,7 +122,13 @@ def factor_rows(space: Space, chosen: Chosen, strengths: Strengths) -> list[Row]
     return told
 
 
-def _page(study: Study, chosen: Chosen, rows: Sequence[Row], factors: Sequence[Row]) -> str:
+def _page(
+    study: Study,
+    chosen: Chosen,
+    costs: Costs,
+    rows: Sequence[Row],
+    factors: Sequence[Row],
+) -> str:
     default = study.space.default_configuration.name
     table = [
         {"candidate": row["candidate"], "win rate": _rate(row), "": row["mark"] or row["missing"]}
@@ -142,9 +163,9 @@ def _page(study: Study, chosen: Chosen, rows: Sequence[Row], factors: Sequence[R
         f"{max(study.space.epochs)} epochs: stopping after fewer is not the same as a training "
         "of so many.",
         "## Confirmed on held-out prompts",
-        _confirmed(study),
+        _confirmed(study, chosen),
         "## Costs",
-        _costs(study, chosen),
+        _costs(study, chosen, costs),
         "## Not tried",
         _untried(study, chosen),
         f"Written by pandalm_eval {__version__}.",
@@ -160,38 +181,45 @@ def _table(rows: Sequence[Mapping[str, str]]) -> str:
     return tabulate(rows, "keys", "github", disable_numparse=True)
 
 
-def _confirmed(study: Study) -> str:
-    found = sorted((study.folder / "confirmed").glob("*/confirmed.json"))
-    if not found:
-        return "Nothing yet: `pandalm-eval search confirm`. Without it no figure may be cited."
-    rows = [row for path in found for row in json.loads(path.read_text("utf-8"))["rows"]]
-    (table,) = ConfirmedTable(rows).sections()
-    several = (
-        f"\n\n{len(found)} choices were confirmed on these prompts. If the best of them is taken, "
-        "its figures there are biased upward, too."
-    )
-    return _table(table) + several * (len(found) > 1)
+def _confirmed(study: Study, chosen: Chosen) -> str:
+    rows = confirmed_rows(study.folder)
+    own = [row for row in rows if row["a"] == chosen.best]
+    others = sorted({row["a"] for row in rows if row["a"] != chosen.best})
+    parts = []
+    if own:
+        (table,) = ConfirmedTable(own).sections()
+        parts.append(_table(table))
+    else:
+        parts.append(
+            "This choice is not confirmed yet (`pandalm-eval search confirm`); without that no "
+            "figure of it may be cited."
+        )
+    if others:
+        parts.append(
+            f"Also confirmed on these prompts: {', '.join(others)}. Where the best of several is "
+            "taken, its figures there are biased upward, too."
+        )
+    return "\n\n".join(parts)
 
 
-def _costs(study: Study, chosen: Chosen) -> str:
+def _costs(study: Study, chosen: Chosen, readings: Costs) -> str:
     costs = [read_costs(study.training_folder(one) / "costs.json") for one in study.space.trainings]
     seconds = sum(one.seconds for one in costs)
     tokens = sum(one.tokens for one in costs)
     return (
         f"Trainings and answers: {seconds / 3600:.2f} worker hours, {tokens} tokens learnt. "
-        f"Choice: {chosen.asked} readings asked for; the last run of it made {chosen.made} of "
-        f"them, {chosen.tokens} prompt tokens in {chosen.seconds / 60:.1f} minutes."
+        f"The choice asked for {chosen.asked} readings. All that are kept of this judge, whatever "
+        f"asked for them: {readings.readings} made, {readings.tokens} prompt tokens, "
+        f"{readings.seconds / 60:.1f} minutes."
     )
 
 
 def _untried(study: Study, chosen: Chosen) -> str:
-    fixed = {**study.space.tuning}
-    for key in ("pretrained", "train", "validation", "output"):
-        fixed.pop(key, None)
+    told = {key.partition(".")[0] for key in study.space.grid} | set(_NO_FACTORS)
+    fixed = [field.name for field in dataclasses.fields(Config) if field.name not in told]
     lines = [f"* {name}: {reason}" for name, reason in chosen.missing.items()]
-    if fixed:
-        lines.append(f"* other values of what all trainings shared: {', '.join(fixed)}")
-    lines.append("* everything outside of the grid; other seeds, so that a training's luck is in")
+    lines.append(f"* other values of what all trainings shared: {', '.join(fixed)}")
+    lines.append("* anything between and outside of the grid's values")
     return "\n".join(lines)
 
 
@@ -204,7 +232,7 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
 
 def _draw(space: Space, rows: Sequence[Row], folder: Path) -> None:
     others = [factor for factor in space.grid if factor != EPOCHS]
-    down = max(others, key=lambda factor: len(space.grid[factor]), default=EPOCHS)
+    down = "learning_rate" if "learning_rate" in others else next(iter(others), None)
     by_name = {row["candidate"]: row for row in rows}
     cells = [
         Cell(one.values, by_name[one.name]["win_rate"], by_name[one.name]["mark"])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pandalm_eval.errors import UsageError, listing
+from pandalm_eval.errors import InputError, UsageError, listing
 from pandalm_eval.judges import JudgeModel
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.prompts import PromptStyle
 from pandalm_eval.responses import Candidate, read_candidate, read_candidates
-from pandalm_eval.search.answering import answer
-from pandalm_eval.search.space import Configuration, Judging
+from pandalm_eval.search.answering import answer_held_out
+from pandalm_eval.search.space import Judging
 from pandalm_eval.search.study import Prompts, Study
 from pandalm_eval.search.trainings import Trainings
 
@@ -23,7 +24,9 @@ class Told:
 
     Attributes:
         folder: the study's.
-        responses, held_out: folders of response files of candidates that were tuned elsewhere.
+        responses, held_out: response files of candidates that were tuned elsewhere: a folder, a
+            glob, or {name: file} as JSON.
+        instructions, held_out_instructions: the prompts of plain lists of texts among these.
         baseline: the default's name.
         judge: {model, model_args} as JSON.
         protocol, prompt: how it judges.
@@ -32,6 +35,8 @@ class Told:
     folder: Path
     responses: str | None = None
     held_out: str | None = None
+    instructions: str | None = None
+    held_out_instructions: str | None = None
     baseline: str | None = None
     judge: str | None = None
     protocol: str | None = None
@@ -41,11 +46,17 @@ class Told:
         """The study of the folder."""
         return Study.open(self.folder)
 
-    def judging(self) -> Judging:
-        """Who judges, and how."""
+    def judging(self, known: Judging | None = None) -> Judging:
+        """Who judges, and how: as told, else as `known`, else as the study's space says.
+
+        Raises:
+            UsageError: nothing says it.
+        """
         if self.judge is not None:
             model = JudgeModel.read(self.judge)
             judging = Judging(model.model, model.arguments)
+        elif known is not None:
+            judging = known
         elif self.responses is not None:
             raise UsageError("--responses needs a judge, too: --judge '{\"model\": …}'.")
         else:
@@ -66,7 +77,7 @@ class Told:
             UsageError: they are, and may not.
         """
         if self.responses is not None:
-            return read_candidates(self.responses), {}
+            return self._read(self.responses, self.instructions), {}
         study = self.study()
         states = Trainings(study).states()
         unfinished = [name for name, one in states.items() if one.stage in ("waiting", "running")]
@@ -89,9 +100,17 @@ class Told:
     def named(self, names: Sequence[str]) -> list[Candidate]:
         """The candidates of these names, with their answers to the validation prompts."""
         if self.responses is not None:
-            return _named({one.name: one for one in read_candidates(self.responses)}, names)
+            return _named(
+                {one.name: one for one in self._read(self.responses, self.instructions)}, names
+            )
         study = self.study()
-        files = {one.name: study.answers(one, Prompts.VALIDATION) for one in _known(study, names)}
+        found = study.configurations(names)
+        files = {one.name: study.answers(one, Prompts.VALIDATION) for one in found}
+        if silent := [name for name, path in files.items() if not path.exists()]:
+            raise InputError(
+                f"{listing(silent, 3)}: has not answered the validation prompts. Train it "
+                f"(pandalm-eval search run {self.folder} --retry), or name another --baseline."
+            )
         return [read_candidate(path, name) for name, path in files.items()]
 
     def default(self) -> str:
@@ -105,22 +124,32 @@ class Told:
     def held_out_files(self, names: Sequence[str]) -> dict[str, Path]:
         """Response files on the held-out prompts; answered now where weights were kept."""
         if self.responses is None:
+            if self.held_out is not None:
+                raise UsageError("--held_out belongs to --responses; a study has its own prompts.")
             study = self.study()
-            chosen = _known(study, names)
-            for configuration in chosen:
-                answer(study, configuration, Prompts.HELD_OUT)
+            study.require_same_data()
+            chosen = study.configurations(names)
+            answer_held_out(study, chosen)
             return {one.name: study.answers(one, Prompts.HELD_OUT) for one in chosen}
         if self.held_out is None:
             raise UsageError("--responses needs --held_out FOLDER: answers to other prompts.")
-        found = {one.name: one for one in read_candidates(self.held_out)}
+        found = {one.name: one for one in self._read(self.held_out, self.held_out_instructions)}
         return {one.name: one.path for one in _named(found, names)}
 
-
-def _known(study: Study, names: Sequence[str]) -> list[Configuration]:
-    known = {one.name: one for one in study.space.configurations}
-    if unknown := [name for name in names if name not in known]:
-        raise UsageError(f"{unknown[0]!r} is no configuration of {study.folder}.")
-    return [known[name] for name in names]
+    def _read(self, told: str, instructions: str | None) -> list[Candidate]:
+        """Candidates of a folder, a glob, or {name: file} as JSON."""
+        if (self.folder / "study.json").exists():
+            raise UsageError(
+                f"{self.folder}: is a study with candidates of its own. Choose among those of "
+                "--responses in another folder."
+            )
+        place: object = told
+        if told.lstrip().startswith("{"):
+            try:
+                place = json.loads(told)
+            except ValueError:
+                raise UsageError(f"--responses {told!r} is no JSON of {{name: file}}.") from None
+        return read_candidates(place, None if instructions is None else Path(instructions))
 
 
 def _named(found: Mapping[str, Candidate], names: Sequence[str]) -> list[Candidate]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,11 @@ _OURS = {
     "keep": "the search lets go of what it needs no more",
 }
 """Keys of a training that the search sets itself, and to what."""
+
+_SHARED = ("train", "validation")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST_NAME = 180
+"""Letters of a training's name; file systems end at 255, and epoch and suffix follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,9 @@ class Answering:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.max_new_tokens < 1:
-            raise UsageError("batch_size and max_new_tokens are at least 1.")
+            raise UsageError("batch_size and max_new_tokens are at least 1")
         if self.decoding is Decoding.UPSTREAM and self.model != "hf-judge":
-            raise UsageError("decoding: upstream needs model: hf-judge.")
+            raise UsageError("decoding: upstream needs model: hf-judge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +90,28 @@ class Judging:
 
     def __post_init__(self) -> None:
         if self.protocol is Protocol.SINGLE:
-            raise UsageError("protocol is 'single'; a choice reads both orders: verdict, logprob.")
+            raise UsageError(
+                "protocol is 'single'; a choice reads both orders: verdict, full or logprob"
+            )
 
     @property
     def judge(self) -> JudgeModel:
         """The judge as the tasks know it."""
         return JudgeModel(self.model, self.model_args)
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Judging:
+        """The inverse of `as_json`."""
+        return parse(cls, told, "judge")
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in a space."""
+        return {
+            "model": self.model,
+            "model_args": dict(self.model_args),
+            "protocol": self.protocol.value,
+            "prompt": self.prompt.value,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,37 +169,42 @@ class Space:
     keep_weights: bool = False
 
     def __post_init__(self) -> None:
-        problems = list(self._problems())
-        if problems:
+        if problems := [*self._faulty_tuning(), *self._faulty_grid()]:
             raise UsageError("; ".join(problems) + ".")
-        names = [one.name for one in self.configurations]
-        if doubled := sorted({name for name in names if names.count(name) > 1}):
-            raise UsageError(f"the grid names {listing(doubled, 3)} more than once.")
         for training in self.trainings:
+            if len(training.name) > _LONGEST_NAME or not _NAME.fullmatch(training.name):
+                raise UsageError(f"{training.name[:80]!r} cannot be the name of a folder.")
             parse(Config, {**training.config, "output": "-"}, f"training {training.name}")
+        if len(self.configurations) < 2:
+            raise UsageError("the grid has one configuration; a choice needs two.")
         self.default_configuration  # noqa: B018 - raises where the grid has no such point
 
-    def _problems(self) -> Sequence[str]:
-        told = []
+    def _faulty_tuning(self) -> Iterator[str]:
         for where, keys in (("tuning", self.tuning), ("grid", self.grid)):
-            told += [
-                f"{where} has {key}, which the search sets itself ({_OURS[key]})"
-                for key in keys
-                if key in _OURS
-            ]
+            for key in keys:
+                if not isinstance(key, str):
+                    yield f"{where} has the key {key!r}, which is no word"
+                elif key in _OURS:
+                    yield f"{where} has {key}, which the search sets itself ({_OURS[key]})"
+                elif where == "grid" and key in _SHARED:
+                    yield f"grid has {key}, which all trainings share; it belongs to tuning"
+        if doubled := sorted(set(map(str, self.tuning)) & set(map(str, self.grid))):
+            yield f"{listing(doubled)} stands both in tuning and in grid"
+
+    def _faulty_grid(self) -> Iterator[str]:
         for key, values in self.grid.items():
+            outer, _, inner = str(key).partition(".")
+            if inner and not isinstance(self.tuning.get(outer, {}), Mapping):
+                yield f"tuning.{outer} is {self.tuning[outer]!r}, but grid has {key}"
             if not isinstance(values, list) or not values:
-                told.append(f"grid.{key} is {values!r}; a list of values is needed")
+                yield f"grid.{key} is {values!r}; a list of values is needed"
             elif not all(isinstance(value, str | int | float) for value in values):
-                told.append(f"grid.{key} holds what is no number, word, true or false")
-            elif len(set(map(str, values))) < len(values):
-                told.append(f"grid.{key} names a value twice")
+                yield f"grid.{key} holds what is no number, word, true or false"
+            elif len(set(map(_plain, values))) < len(values):
+                yield f"grid.{key} names a value twice"
         epochs = self.grid.get(EPOCHS)
         if not isinstance(epochs, list) or not all(type(e) is int and e >= 1 for e in epochs):
-            told.append(f"grid.epochs is {epochs!r}; a list of whole numbers from 1 is needed")
-        if doubled := sorted(set(self.tuning) & set(self.grid)):
-            told.append(f"{listing(doubled)} stands both in tuning and in grid")
-        return told
+            yield f"grid.epochs is {epochs!r}; a list of whole numbers from 1 is needed"
 
     @cached_property
     def epochs(self) -> tuple[int, ...]:
@@ -189,8 +215,12 @@ class Space:
     def trainings(self) -> tuple[Training, ...]:
         """All trainings, in the grid's order."""
         keys = [key for key in self.grid if key != EPOCHS]
-        points = itertools.product(*(self.grid[key] for key in keys))
+        points = itertools.product(*map(self.levels, keys))
         return tuple(self._training(dict(zip(keys, point, strict=True))) for point in points)
+
+    def levels(self, factor: str) -> list[Any]:
+        """The values of a factor, numbers as numbers, epochs in order."""
+        return list(self.epochs) if factor == EPOCHS else list(map(_plain, self.grid[factor]))
 
     def _training(self, values: dict[str, Any]) -> Training:
         config: dict[str, Any] = dict(self.tuning)
@@ -218,12 +248,8 @@ class Space:
         Raises:
             UsageError: there is none, or more than one.
         """
-        wanted = {key: str(value) for key, value in self.default.items()}
-        found = [
-            one
-            for one in self.configurations
-            if {key: str(value) for key, value in one.values.items()} == wanted
-        ]
+        wanted = {key: _plain(value) for key, value in self.default.items()}
+        found = [one for one in self.configurations if one.values == wanted]
         if len(found) != 1:
             raise UsageError(
                 f"default is {dict(self.default)!r}, which is no point of the grid. Give each of "
@@ -232,15 +258,23 @@ class Space:
         return found[0]
 
 
+def _plain(value: Any) -> Any:
+    """A value as it is compared and named: YAML takes 2e-5 for a text, and 2.0e-5 for a number.
+
+    >>> _plain("2e-5") == _plain(2.0e-5), _plain(True), _plain("adamw")
+    (True, True, 'adamw')
+    """
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
 def _word(key: str, value: Any) -> str:
     """A value in a name: words stand for themselves, numbers have their key before them."""
-    told = str(value)
-    try:
-        float(value)
-    except ValueError:
-        pass
-    else:
-        told = f"{key}-{told}"
+    told = str(value) if isinstance(value, str) else f"{key}-{value}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", told)
 
 

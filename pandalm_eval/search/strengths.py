@@ -11,11 +11,12 @@ import numpy as np
 from pandalm_eval.search.contestants import Contestants, as_answers
 from pandalm_eval.search.readings import Readings
 from pandalm_eval.search.strategies.asking import Asked
-from pandalm_eval.search.strategies.belief import START, Belief, believe, priors
+from pandalm_eval.search.strategies.belief import START, Belief, Variances, believe, priors
 from pandalm_eval.statistics.clusters import Floats
 
 _ROUNDS = 3
 """Of posterior and variances, each from the other: they no longer change in the third digit."""
+_FEW = 24
 _Z = 1.959963984540054
 """Of a 95% interval."""
 
@@ -30,7 +31,7 @@ class Strengths:
     Attributes:
         belief: strengths and their covariance, by the candidate's number.
         reference: the number of the one that the others are told against.
-        readings: how many valid or invalid ones it rests on.
+        readings: how many it rests on, ties of equal answers among them.
     """
 
     belief: Belief
@@ -44,7 +45,8 @@ class Strengths:
         variances, prior = START, priors(len(contestants.names))
         belief = Belief(np.zeros(len(contestants.names)), prior.mean(axis=0))
         for _ in range(_ROUNDS if len(asked) else 0):
-            belief, variances = believe(asked, answers, prior, variances)
+            belief, found = believe(asked, answers, prior, variances)
+            variances = _drawn_to_start(found, len(asked))
         return cls(belief, contestants.names.index(reference), len(asked))
 
     def win_rate(self, candidate: int) -> tuple[float, float, float]:
@@ -52,6 +54,15 @@ class Strengths:
         weights = np.zeros(len(self.belief.mean))
         weights[candidate] += 1
         return self.mean_of(weights)
+
+    def not_told_apart(self) -> list[int]:
+        """Numbers of the others whose interval against the reference holds ½."""
+        told = []
+        for candidate in range(len(self.belief.mean)):
+            _, low, high = self.win_rate(candidate)
+            if candidate != self.reference and low <= 0.5 <= high:
+                told.append(candidate)
+        return told
 
     def level(self, candidates: Sequence[int]) -> tuple[float, float, float]:
         """The same of the mean of several candidates."""
@@ -69,6 +80,18 @@ class Strengths:
         return float(middle), float(low), float(high)
 
 
+def _drawn_to_start(found: Variances, readings: int) -> Variances:
+    """Variances as if `_FEW` more readings had been of those before any reading.
+
+    A few readings that agree show no variance at all, and would make the intervals of a sure thing.
+    """
+    share = readings / (readings + _FEW)
+    return Variances(
+        share * found.noise + (1 - share) * START.noise,
+        share * found.persistent + (1 - share) * START.persistent,
+    )
+
+
 def _gathered(contestants: Contestants, readings: Readings) -> tuple[Asked, Floats]:
     """The kept readings between these contestants, in an order that hangs on no file's name."""
     names = {name: number for number, name in enumerate(contestants.names)}
@@ -76,7 +99,10 @@ def _gathered(contestants: Contestants, readings: Readings) -> tuple[Asked, Floa
     rows, found = [], []
     for order, kept in sorted(readings.items(), key=lambda item: item[0]):
         prompt, one, two = order.pair.split(":")
-        if one in names and two in names and prompt in prompts:
+        if not (one in names and two in names and prompt in prompts):
+            continue
+        pair, _ = contestants.pair(names[one], names[two], prompts[prompt])
+        if pair.text_hash == kept.text_hash:  # else the answers are no longer these
             rows.append((names[one], names[two], prompts[prompt], order.swapped))
             found.append(kept.reading)
     first, second, numbers, swapped = np.array(rows, dtype=np.intp).reshape(-1, 4).T

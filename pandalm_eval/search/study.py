@@ -19,9 +19,8 @@ that they share and whose locks hold.
 
 from __future__ import annotations
 
-import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,14 @@ from filelock import FileLock
 
 from pandalm_eval import __version__
 from pandalm_eval.data import locate
-from pandalm_eval.errors import InputError, UsageError
+from pandalm_eval.errors import InputError, UsageError, listing
 from pandalm_eval.instructions import INFERENCE_SET
+from pandalm_eval.judges import model_class
 from pandalm_eval.records import read_object
 from pandalm_eval.search.apart import require_apart
 from pandalm_eval.search.space import Configuration, Space, Training, read_space
-from train_judge.steps import checksum, write_json
+from train_judge.config import epoch_folder
+from train_judge.steps import checksum, write_json, written
 
 FORMAT = 1
 """Of the folder; one of another format is refused."""
@@ -86,11 +87,7 @@ class Study:
             InputError: a file cannot be read or written.
         """
         space = read_space(space_file)
-        if storage is not None and _has_password(storage):
-            raise UsageError(
-                "the storage's URL holds a password, which would stand in study.json. Leave it "
-                "out, and let the database's client find it (for PostgreSQL in ~/.pgpass)."
-            )
+        storage = storage and _url(storage)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
@@ -101,27 +98,32 @@ class Study:
                     study = cls._begin(folder, space, space_file, storage)
         except OSError as error:
             raise InputError(
-                f"{error.filename or folder}: cannot be written ({error.strerror}). Name another "
-                "folder, or make room."
+                f"{folder}: cannot be written ({error.strerror}). Name another folder, or make "
+                "room."
             ) from None
         return study
 
     @classmethod
     def _begin(cls, folder: Path, space: Space, space_file: Path, storage: str | None) -> Study:
-        if {place.name for place in folder.iterdir()} - {".lock", "space.yaml"}:
+        # An `init` that was killed leaves the space, and names that begin with a dot.
+        if any(not place.name.startswith((".", "space.yaml")) for place in folder.iterdir()):
             raise UsageError(f"{folder}: is not empty, and no study. Name another folder.")
         require_apart(
             Path(str(space.tuning.get("train"))).expanduser(),
             *(_prompt_file(space, prompts) for prompts in Prompts),
         )
+        space.judge.judge.check(space.judge.protocol, space.judge.prompt)
+        model_class(space.answers.model, "answers.model")
         told = {
             "format": FORMAT,
             "version": __version__,
             "id": uuid.uuid4().hex,
             "storage": storage,
+            "space": checksum(space_file),
             "data": _checksums(space),
         }
-        shutil.copyfile(space_file, folder / "space.yaml")
+        with written(folder / "space.yaml") as file:
+            file.write(space_file.read_text("utf-8"))
         write_json(folder / "study.json", told)
         return cls(folder, space, told)
 
@@ -143,6 +145,11 @@ class Study:
                 f"{folder}: is a study of format {told.get('format')}, made by pandalm_eval "
                 f"{told.get('version')}; this is {__version__} with format {FORMAT}. Use that "
                 "version, or begin a new study."
+            )
+        if told.get("space") != checksum(folder / "space.yaml"):
+            raise UsageError(
+                f"{folder / 'space.yaml'}: was changed since the study began. Put it back, or "
+                "begin another study in another folder."
             )
         return cls(folder, read_space(folder / "space.yaml"), told)
 
@@ -176,7 +183,7 @@ class Study:
     def weights(self, configuration: Configuration) -> Path:
         """A configuration's weights, or its adapter, while they are kept."""
         output = self.training_folder(configuration.training) / "output"
-        return output / f"epoch-{configuration.epoch}"
+        return epoch_folder(output, configuration.epoch)
 
     def answers(self, configuration: Configuration, prompts: Prompts) -> Path:
         """A configuration's response file."""
@@ -185,6 +192,20 @@ class Study:
     def prompt_file(self, prompts: Prompts) -> Path:
         """The file of a set of prompts."""
         return _prompt_file(self.space, prompts)
+
+    def configurations(self, names: Sequence[str]) -> list[Configuration]:
+        """The configurations of these names.
+
+        Raises:
+            UsageError: a name that is none.
+        """
+        known = {one.name: one for one in self.space.configurations}
+        if unknown := [name for name in names if name not in known]:
+            raise UsageError(
+                f"{listing(unknown, 3)}: no configuration of {self.folder}. There are "
+                f"{listing(known, 3)}."
+            )
+        return [known[name] for name in names]
 
     @property
     def at_once(self) -> tuple[Prompts, ...]:
@@ -204,16 +225,29 @@ class Study:
         return {one.name: self.has_answered(one) for one in own}
 
 
-def _has_password(url: str) -> bool:
+def _url(storage: str) -> str:
+    """A database's URL that holds wherever the command runs.
+
+    Raises:
+        UsageError: no URL, or one with a password, which would stand in study.json.
+    """
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url).password is not None
+        url = make_url(storage)
     except ArgumentError:
         raise UsageError(
             "--storage takes a database's URL, such as postgresql://USER@HOST/NAME."
         ) from None
+    if url.password is not None:
+        raise UsageError(
+            "the storage's URL holds a password, which would stand in study.json. Leave it out, "
+            "and let the database's client find it (for PostgreSQL in ~/.pgpass)."
+        )
+    if url.get_backend_name() == "sqlite" and url.database:
+        url = url.set(database=str(Path(url.database).expanduser().absolute()))
+    return url.render_as_string()
 
 
 def _prompt_file(space: Space, prompts: Prompts) -> Path:

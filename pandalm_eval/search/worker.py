@@ -21,7 +21,8 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from pandalm_eval.errors import InputError
+from pandalm_eval.errors import InputError, listing
+from pandalm_eval.search import answering
 from pandalm_eval.search.study import Study
 from pandalm_eval.search.trainings import Claim, Trainings
 from train_judge.steps import written
@@ -34,8 +35,11 @@ _POLL = 1.0
 _PATIENCE = 10.0
 """Seconds between looks whether another worker's training has become free."""
 
+DIVERGED = "diverged"
+"""How the reason of a training begins that went to infinity."""
+
 _REASONS = {
-    "the training diverged": "diverged",
+    "the training diverged": DIVERGED,
     "out of memory": "out of memory",
     "OutOfMemoryError": "out of memory",
     "MemoryError": "out of memory",
@@ -56,24 +60,29 @@ def work(study: Study) -> None:
     study.require_same_data()
     trainings = Trainings(study)
     before = signal.signal(signal.SIGTERM, _interrupt)
-    names = [training.name for training in study.space.trainings]
-    bar = tqdm(total=len(names), desc="trainings", unit="", disable=None)
     try:
-        while True:
-            states = trainings.states()
-            bar.n = sum(state.stage in ("complete", "failed") for state in states.values())
-            bar.refresh()
-            with trainings.claimed() as claim:
-                if claim is not None:
-                    _do(study, trainings, claim, bar)
-                    continue
-            if all(state.stage in ("complete", "failed") for state in trainings.states().values()):
-                break
-            bar.set_postfix_str("the rest is at work elsewhere")
-            time.sleep(_PATIENCE)
+        with tqdm(total=len(study.space.trainings), desc="trainings", unit="", disable=None) as bar:
+            while not _all_done(trainings, bar):
+                with trainings.claimed() as claim:
+                    if claim is not None:
+                        _do(study, trainings, claim, bar)
+                        continue
+                bar.set_postfix_str("the rest is at work elsewhere")
+                time.sleep(_PATIENCE)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or study.folder}: cannot be written ({error.strerror}). Make room; "
+            "the same command goes on."
+        ) from None
     finally:
-        bar.close()
         signal.signal(signal.SIGTERM, before)
+
+
+def _all_done(trainings: Trainings, bar: Any) -> bool:
+    final = [state.is_final for state in trainings.states().values()]
+    bar.n = sum(final)
+    bar.refresh()
+    return all(final)
 
 
 def _interrupt(*_: Any) -> None:
@@ -85,24 +94,32 @@ def _do(study: Study, trainings: Trainings, claim: Claim, bar: Any) -> None:
     training = claim.training
     folder = study.training_folder(training)
     start = time.monotonic()
-    _log.info("%s: begins, or goes on.", training.name)
     trained = _train(study, claim, bar)
     answered = _answer(study, claim, bar)
-    failure = trained or answered
-    _note_costs(study, claim, time.monotonic() - start)
+    failure = trained or answered or _unanswered(study, claim)
     if failure is not None:
-        _log.warning("%s: %s (%s).", training.name, failure, folder / "log.txt")
         trainings.fail(claim, failure)
-        return
-    _tidy(folder, keep_epochs=study.space.keep_weights)
-    trainings.complete(claim, _last_loss(folder / "output"))
-    _log.info("%s: complete.", training.name)
+        _log.warning("%s: %s (%s).", training.name, failure, folder / "log.txt")
+    _note_costs(study, claim, time.monotonic() - start)
+    if failure is None:
+        _tidy(study, claim)
+        trainings.complete(claim, _last_loss(folder / "output"))
+        _log.info("%s: complete.", training.name)
+    elif failure.startswith(DIVERGED):
+        _tidy(study, claim)  # its checkpoints lead to the same end
+
+
+def _unanswered(study: Study, claim: Claim) -> str | None:
+    """Which epochs have not answered though nothing failed: a launcher may swallow errors."""
+    missing = [name for name, done in study.answered(claim.training).items() if not done]
+    return f"ended without the answers of {listing(missing, 3)}" if missing else None
 
 
 def _train(study: Study, claim: Claim, bar: Any) -> str | None:
     """Train, or go on with it; returns why it failed."""
     folder = study.training_folder(claim.training)
     output = folder / "output"
+    output.mkdir(exist_ok=True)
     config = folder / "config.yaml"
     with written(config) as file:
         yaml.safe_dump({**claim.training.config, "output": str(output)}, file, sort_keys=False)
@@ -115,7 +132,7 @@ def _train(study: Study, claim: Claim, bar: Any) -> str | None:
 
     launch = study.space.launch or (sys.executable, "-m")
     words = [*launch, "train_judge.train", "--config", str(config)]
-    return _run(words, folder / "log.txt", claim.training.name, told, bar)
+    return _run(words, claim, folder / "log.txt", told, bar)
 
 
 def _answer(study: Study, claim: Claim, bar: Any) -> str | None:
@@ -123,18 +140,18 @@ def _answer(study: Study, claim: Claim, bar: Any) -> str | None:
     epochs = study.training_folder(claim.training) / "output"
     if all(study.answered(claim.training).values()) or not any(epochs.glob("epoch-*")):
         return None
-    launch = study.space.answers.launch or (sys.executable, "-m")
-    words = [*launch, "pandalm_eval.search.answering", str(study.folder), claim.training.name]
+    own = [one for one in study.space.configurations if one.training is claim.training]
+    words = answering.command(study, own)
 
     def told() -> str:
         return f"{sum(study.answered(claim.training).values())} epochs have answered"
 
     log = study.training_folder(claim.training) / "log.txt"
-    return _run(words, log, claim.training.name, told, bar)
+    return _run(words, claim, log, told, bar)
 
 
 def _run(
-    words: Sequence[str], log: Path, name: str, told: Callable[[], str], bar: Any
+    words: Sequence[str], claim: Claim, log: Path, told: Callable[[], str], bar: Any
 ) -> str | None:
     """Run a process to its end, what it says in `log`; returns why it failed, if it did."""
     with log.open("ab") as file:
@@ -143,7 +160,11 @@ def _run(
         begin = file.tell()
         try:
             child = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                pass_fds=(claim.lock,),  # it may outlive this worker
             )
         except OSError as error:
             raise InputError(
@@ -151,7 +172,7 @@ def _run(
             ) from None
         try:
             while child.poll() is None:
-                bar.set_postfix_str(f"{name}: {told()}")
+                bar.set_postfix_str(f"{claim.training.name}: {told()}")
                 time.sleep(_POLL)
         except BaseException:
             child.terminate()
@@ -188,11 +209,11 @@ def _last_loss(output: Path) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """What a training took, over all its workers.
+class TrainingCosts:
+    """What a training took.
 
     Attributes:
-        seconds: of training and answering.
+        seconds: of training and answering; those of a worker that was killed are not known.
         tokens: that were learnt.
     """
 
@@ -209,21 +230,26 @@ def _note_costs(study: Study, claim: Claim, seconds: float) -> None:
         json.dump({"seconds": before.seconds + seconds, "tokens": max(tokens, before.tokens)}, file)
 
 
-def read_costs(path: Path) -> Costs:
+def read_costs(path: Path) -> TrainingCosts:
     """The costs of a training; none where nothing is noted yet."""
     try:
         told = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
-        return Costs(0.0, 0)
-    return Costs(float(told["seconds"]), int(told["tokens"]))
+        return TrainingCosts(0.0, 0)
+    return TrainingCosts(float(told["seconds"]), int(told["tokens"]))
 
 
-def _tidy(folder: Path, *, keep_epochs: bool) -> None:
-    """Leave what is small: log, picture and card; and the epochs' weights, where they are kept."""
+def _tidy(study: Study, claim: Claim) -> None:
+    """Leave what is small: log, picture and card; and the candidates' weights, where they stay."""
+    kept = set()
+    if study.space.keep_weights:
+        own = [one for one in study.space.configurations if one.training is claim.training]
+        kept = {study.weights(one) for one in own}
+    folder = study.training_folder(claim.training)
     shutil.rmtree(folder / "answering", ignore_errors=True)
     for place in (folder / "output").iterdir():
         if place.is_dir():
-            if not (keep_epochs and place.name.startswith("epoch-")):
+            if place not in kept:
                 shutil.rmtree(place)
         elif place.suffix in (".safetensors", ".jinja") or "token" in place.name:
             place.unlink()

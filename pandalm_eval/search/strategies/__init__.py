@@ -11,5 +11,6 @@ and it is deterministic given the seed and the answers: a killed search resumes 
 - `round_robin`: all pairs on all prompts
 - `uniform`: a budget spread evenly
 - `halving`: the worse half drops out, round by round
+- `belief`: a posterior of strengths from readings
 - `adaptive`: readings go where they decide, with a stated error
 """

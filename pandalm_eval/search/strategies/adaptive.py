@@ -4,9 +4,11 @@
    A second order of the same pair tells less than a new prompt, and orders are balanced anyway.
 2. A posterior of the strengths follows from all readings between candidates still in (`belief`).
 3. Candidates that are clearly worse than the best drop out, and their readings with them: how far a
-   good one beats a bad one says little of how it compares with another good one.
+   good one beats a bad one says little of how it compares with another good one. Half of those in
+   stay at every look, or the best might be left with no readings to show for it.
 4. The next readings are duels: the best by one draw from the posterior against the best of the rest
-   by another draw (top-two Thompson sampling), so whoever may be the best is read most.
+   by another draw (top-two Thompson sampling), so whoever may be the best is read most. Only the
+   foremost take part, fewer and fewer as the budget is spent; the others stay in the posterior.
 5. Again from 2., until the stated error is small enough, the budget is spent, or those that would
    have to be read have been read on all prompts.
 
@@ -15,6 +17,7 @@ Russo 2020, "Simple Bayesian algorithms for best-arm identification", Operations
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 
 import numpy as np
@@ -26,18 +29,22 @@ from pandalm_eval.search.strategies.pairing import Pairing
 from pandalm_eval.search.strategies.uniform import spread
 from pandalm_eval.statistics.clusters import Floats, Numbers
 
-OPENING = 10
+OPENING = 6
 """Readings of each candidate before the first look."""
-SMALLEST, LARGEST = 100, 400
-"""Readings between two looks: a third of those so far, within these bounds."""
+SMALLEST, LARGEST = 100, 500
+"""Readings between two looks: half of those so far, within these bounds."""
 FEWEST = 10
 """A batch with fewer readings left to ask than these is the end."""
-DROPPED = 2.5
+DROPPED = 3.0
 """So many standard deviations of the difference below the best is clearly worse."""
+FEWEST_IN = 8
+"""So many stay in, and their readings, even if they are clearly worse."""
+FINALISTS = 3
+"""Fewer do not duel, if so many are still in."""
 EQUAL = 1.645
 """Within so many of them is not to be told from it: 5% to one side."""
-DRAWS = 1000
-"""From the posterior at each look: the resolution of the error is 1 in so many."""
+DRAWS = 2 * LARGEST
+"""From the posterior at each look, two for a duel; the error is told in steps of 1 in so many."""
 
 
 def adaptive(
@@ -48,62 +55,74 @@ def adaptive(
     budget: int | None = None,
     error: float = 0.05,
     margin: float = 0.02,
-    coordinates: Floats | None = None,
 ) -> Generator[Asked, Floats, Choice]:
     """The highest posterior mean, which is least expected regret.
 
     Args:
         candidates, prompts, rng: as in `asking.Strategy`.
-        budget: readings at most, at least 1; by default an eighth of what `sequential` takes.
+        budget: readings at most, at least 1; by default `default_budget`.
         error: the stated error at which it stops before the budget is spent; 0 to spend it.
         margin: what counts as an error, see below.
-        coordinates: (candidates, d), where the candidates lie, such as epoch and logarithm of the
-            learning rate; neighbours are then believed to be alike as far as the data bear it out.
 
     Returns:
         `error`: the posterior probability that some other candidate has an expected win rate of
-        more than ½ + margin against the chosen one, over all possible prompts. `equal`: those whose
-        difference from the chosen one is within 1.645 of its standard deviations. `strengths`: the
-        expected win rate of each against the chosen one, ½ itself, or, of one that dropped out,
-        against the best at that time; `spread`: its standard deviation. Where no reading of the
-        opening is valid it stops, with candidate 0, of which nothing is known.
+        more than ½ + margin against the chosen one, over all possible prompts; those that dropped
+        out do not count. `equal`: those still in whose difference from the chosen one is within
+        1.645 of its standard deviations. `strengths`: the expected win rate of each against the
+        chosen one, ½ itself, or, of one that dropped out, against the best at that time; `spread`:
+        its standard deviation. Where no reading of the opening is valid it stops, with candidate 0,
+        of which nothing is known.
 
     Raises:
-        InputError: a budget below 1, or coordinates of another number of candidates.
+        InputError: a budget below 1.
     """
-    budget = max(1, (candidates - 1) * prompts // 4) if budget is None else budget
-    _check(candidates, budget, coordinates)
+    left = default_budget(candidates, prompts) if budget is None else budget
+    if left < 1:
+        raise InputError(f"The budget is {left} readings; give at least 1.")
     pairing = Pairing(candidates, prompts, rng)
-    field = _Field(candidates, coordinates)
-    opening = min(budget, -(-OPENING * candidates // 2))
+    field = _Field(candidates)
+    opening = min(left, math.ceil(OPENING * candidates / 2))
     for batch in spread(np.arange(candidates), pairing, opening, rng):
         field.add(batch, (yield batch))
-        budget -= len(batch)
+        left -= len(batch)
     while True:
         field.look()
         drawn = field.belief.draw(DRAWS, rng)
         best = field.belief.best
         wrong = float(np.mean(drawn.max(axis=1) > drawn[:, best] + margin))
-        size = min(budget, int(np.clip(field.count // 3, SMALLEST, LARGEST)))
+        size = min(left, int(np.clip(field.count // 2, SMALLEST, LARGEST)))
         if wrong <= error or size == 0 or not field.any_valid:
             break
+        drawn[:, field.behind(finalists(candidates, field.count, left))] = -np.inf
         pairs, times = duels(drawn, size)
         batch = pairing.take(field.names[pairs], times)
         if len(batch) < min(size, FEWEST):
             break
         field.add(batch, (yield batch))
         field.drop()
-        budget -= len(batch)
+        left -= len(batch)
     return field.choice(wrong)
 
 
-def _check(candidates: int, budget: int, coordinates: Floats | None) -> None:
-    if budget < 1:
-        raise InputError(f"The budget is {budget} readings; give at least 1.")
-    if coordinates is not None and len(coordinates) != candidates:
-        raise InputError(
-            f"There are coordinates of {len(coordinates)} candidates; give those of {candidates}."
-        )
+def default_budget(candidates: int, prompts: int) -> int:
+    """An eighth of what the paper's strategy reads, but at least 20 readings a candidate.
+
+    >>> default_budget(80, 170), default_budget(4, 6)
+    (3357, 80)
+    """
+    return max((candidates - 1) * prompts // 4, 20 * candidates)
+
+
+def finalists(candidates: int, spent: int, left: int) -> int:
+    """How many duel: `candidates ^ (share of the budget left)`, no fewer than `FINALISTS`.
+
+    So the number falls geometrically as in successive halving, whatever the posterior: where many
+    are nearly equal it would stay wide for long, and the budget would decide nothing.
+
+    >>> [finalists(80, spent, 3000 - spent) for spent in (0, 1000, 2000, 3000)]
+    [80, 19, 5, 3]
+    """
+    return max(FINALISTS, math.ceil(math.pow(candidates, left / (spent + left))))
 
 
 def duels(drawn: Floats, size: int) -> tuple[Numbers, Numbers]:
@@ -121,28 +140,31 @@ class _Field:
 
     belief: Belief
 
-    def __init__(self, candidates: int, coordinates: Floats | None) -> None:
+    def __init__(self, candidates: int) -> None:
         self.names = np.arange(candidates)
         """Numbers of those still in; everything below counts them from 0."""
         self.count = 0
         """Readings, those of candidates out included."""
+        self.any_valid = False
+        """Whether one of all these readings was."""
         self._number = np.arange(candidates)
-        self._prior = priors(candidates, coordinates)
+        self._prior = priors(candidates)
         self._variances = START
         self._asked: list[Asked] = []
         self._answers: list[Floats] = []
         self._strengths = np.full(candidates, 0.5)
         self._spreads = np.full(candidates, np.nan)
 
-    @property
-    def any_valid(self) -> bool:
-        return any(bool(np.isfinite(answers).any()) for answers in self._answers)
+    def behind(self, foremost: int) -> Numbers:
+        """Those still in, but for so many with the highest posterior means."""
+        return np.argsort(-self.belief.mean, kind="stable")[foremost:]
 
     def add(self, asked: Asked, answers: Floats) -> None:
         first, second = self._number[asked.first], self._number[asked.second]
         self._asked.append(Asked(first, second, asked.prompt, asked.swapped))
         self._answers.append(answers)
         self.count += len(asked)
+        self.any_valid |= bool(np.isfinite(answers).any())
 
     def look(self) -> None:
         """Bring the belief up to date."""
@@ -155,11 +177,15 @@ class _Field:
         self._spreads[self.names] = deviation
 
     def drop(self) -> None:
-        """Leave out those clearly worse at the last look, but for one if all are."""
+        """Leave out those clearly worse at the last look.
+
+        The better half stays in any case, and a few: readings go with those that drop out, and
+        what is left of them has to tell the best from the rest.
+        """
         lead, deviation = self.belief.behind_best()
         stay = lead <= DROPPED * deviation
-        stay[self.belief.best] = True
-        if stay.all() or stay.sum() < 2:
+        stay[np.argsort(lead, kind="stable")[: max(FEWEST_IN, math.ceil(len(lead) / 2))]] = True
+        if stay.all():
             return
         number = np.cumsum(stay) - 1
         for at, asked in enumerate(self._asked):

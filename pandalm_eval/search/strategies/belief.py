@@ -21,10 +21,6 @@ from pandalm_eval.statistics.clusters import Floats, Numbers, Truths
 
 _DEVIATIONS = np.geomspace(0.02, 0.5, 6)
 """Prior standard deviations of strengths that are weighed against each other."""
-_REACHES = (0.3, 0.7)
-"""How far neighbours in coordinates resemble each other, in units of their range."""
-_SMOOTH = 0.9
-"""Share of the prior variance that follows the coordinates, where they are believed at all."""
 _CELLS = 4_000_000
 """Entries of matrices held at once."""
 _PERSISTENT = 0.2
@@ -64,24 +60,12 @@ class Belief:
         return drawn
 
 
-def priors(candidates: int, coordinates: Floats | None = None) -> Floats:
+def priors(candidates: int) -> Floats:
     """Prior covariances (m, k, k) that `believe` averages over by how well they explain the data.
 
-    Without coordinates, independent strengths with several variances. With coordinates (k, d) also
-    smooth functions of them, a Gaussian process with squared-exponential kernel on coordinates
-    scaled to [0, 1], to which each candidate adds a part of its own. Where smoothness does not
-    hold, the independent ones explain the data better and take over.
+    Independent strengths, with several variances.
     """
-    shapes = [np.eye(candidates)]
-    if coordinates is not None:
-        low, high = coordinates.min(axis=0), coordinates.max(axis=0)
-        scaled = (coordinates - low) / np.where(high > low, high - low, 1.0)
-        squares = np.square(scaled[:, None] - scaled[None]).sum(axis=2)
-        shapes += [
-            _SMOOTH * np.exp(-squares / (2 * reach**2)) + (1 - _SMOOTH) * np.eye(candidates)
-            for reach in _REACHES
-        ]
-    return np.array([variance * shape for shape in shapes for variance in _DEVIATIONS**2])
+    return np.multiply.outer(_DEVIATIONS**2, np.eye(candidates))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,43 @@
-"""Optuna's storage: a journal in the study's folder, or a database."""
+"""Optuna's record of a study: a journal in its folder, or a database."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from pandalm_eval.errors import InputError
+from pandalm_eval.errors import InputError, PandaLMError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 
 def open_storage(place: str | Path) -> BaseStorage:
-    """The storage of a journal's path, or of a database's URL.
-
-    Raises:
-        InputError: it cannot be opened.
-    """
+    """The storage of a journal's path, or of a database's URL."""
     import optuna
+
+    return _open_journal(place) if isinstance(place, Path) else optuna.storages.RDBStorage(place)
+
+
+@contextlib.contextmanager
+def explained(place: str | Path) -> Iterator[None]:
+    """Tell what the storage, its disk or its database raises as an InputError."""
+    from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        if isinstance(place, Path):
-            return _open_journal(place)
-        return optuna.storages.RDBStorage(place)
-    except (OSError, ValueError, ImportError, SQLAlchemyError) as error:
+        yield
+    except PandaLMError:
+        raise
+    except (OSError, ValueError, ImportError, SQLAlchemyError, StorageInternalError) as error:
         told = " ".join(str(error).split())[:200]
-        raise InputError(f"{place}: the study's record cannot be opened ({told}).") from None
+        raise InputError(
+            f"{place}: the study's record cannot be read or written ({told}). Once that is mended, "
+            "the same command goes on."
+        ) from None
 
 
 def _open_journal(path: Path) -> BaseStorage:
