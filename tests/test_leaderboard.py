@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +166,45 @@ def test_a_limited_run_is_refused(run: Path, tmp_path: Path, capsys: Capture) ->
     assert "7 of the 12 pairs of pandalm_human by human are missing: 10, 11, 5, 6" in err
     assert "5 of 12 pairs were judged" in err
     assert list(board.iterdir()) == []  # whole or not at all
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("end_to_end/*.jsonl", "its pairs have no gold label"),
+        ("key/judgments_pandalm_lsat_Qwen*.jsonl", "809 of the 1009 pairs of pandalm_lsat are mis"),
+        ("gpt-3.5-turbo/*.jsonl", "states errors or interval ends"),
+    ],
+)
+def test_other_results_of_ours(
+    file: str, message: str, tmp_path: Path, capsys: Capture, data_dir: Path
+) -> None:
+    (path,) = (ROOT / "results").glob(file)
+    words = ("add", path, "--board", tmp_path, *FLAGS, "--data_dir", data_dir)
+    code, _, err = told(capsys, *words)
+    assert code == 1
+    assert message in err
+
+
+def test_bioasq_has_pairs_of_each_user(tmp_path: Path, capsys: Capture) -> None:
+    """No pair set of ours: the first submission has it, and the next must have the same."""
+    files = [
+        ROOT / f"results/key/judgments_pandalm_bioasq_{judge}.jsonl"
+        for judge in ("SmolLM2-135M-Instruct", "Qwen2.5-Coder-0.5B-Instruct")
+    ]
+    for file in files:
+        code, _, err = told(capsys, "add", file, "--board", tmp_path / "board", *FLAGS)
+        assert code == 0, err
+        assert "pandalm_bioasq by key: no pair set of ours" in err
+    assert told(capsys, "check", tmp_path / "board")[0] == 0
+    folder = tmp_path / "board" / "Qwen2.5-Coder-0.5B-Instruct"
+    (judgments,) = folder.glob("judgments_*")
+    text = judgments.read_text("utf-8")
+    judgments.write_text(text.replace('"text_hash": "', '"text_hash": "x'), "utf-8")
+    reseal(folder)
+    code, _, err = told(capsys, "check", tmp_path / "board")
+    assert code == 1
+    assert "judged other pairs than Qwen2.5-Coder-0.5B-Instruct/judgments_pandalm_bioasq" in err
 
 
 # What is tampered with -----------------------------------------------------------------------
@@ -717,3 +757,5 @@ def test_shipped_fingerprints(data_dir: Path) -> None:
 def test_the_page_has_the_schema() -> None:
     page = (ROOT / "docs/leaderboard.md").read_text("utf-8")
     assert metadata.schema() in page
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert list(parse(example.encode()).judges) == ["my-judge-7B"]

@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
         ("check", check, "check every submission by computing its figures anew"),
         ("build", build, "check, and write the tables: Markdown, CSV, LaTeX, JSON and a page"),
     ):
-        command = commands.add_parser(name, help=what, description=f"{what.capitalize()}.")
+        command = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
         if name == "add":
             _add_flags(command)
         else:

@@ -95,6 +95,9 @@ def check_submission(path: Path, data_dir: str | None = None) -> Checked:
 def _pair_faults(where: str, read: Read, data_dir: str | None) -> tuple[list[Fault], list[str]]:
     """Whether the judgments are of the pairs of their task."""
     assert read.name is not None  # the caller's choice
+    if all(judgment.gold is None for judgment in read.judgments):
+        what = "its pairs have no gold label; a leaderboard compares judges with one."
+        return [Fault(where, what)], []
     of = pair_sets.set_name(read.name)
     if of is None:
         return [], [
