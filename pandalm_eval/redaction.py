@@ -10,7 +10,7 @@ from typing import Any
 
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import write_judgments
-from pandalm_eval.results import is_ours, read_results, read_runs
+from pandalm_eval.results import is_ours, manifest_beside, read_results, read_runs
 
 # What a stranger needs to repeat the run; everything else of the file (host, environment, prompt
 # templates, paths) stays at home.
@@ -45,8 +45,8 @@ def redact(paths: Iterable[Path], folder: Path) -> list[Path]:
             write_judgments(judgments, run.name, run.judgments or ())
             written.append(judgments)
             if run.path.name.startswith("results_"):
-                manifest = folder / f"manifest_{stem}.json"
-                told = _manifest(read_results(run.path), run.name.task)
+                manifest = manifest_beside(judgments)
+                told = manifest_of(read_results(run.path), run.name.task)
                 manifest.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", "utf-8")
                 written.append(manifest)
     except OSError as error:
@@ -54,7 +54,8 @@ def redact(paths: Iterable[Path], folder: Path) -> list[Path]:
     return written
 
 
-def _manifest(data: Mapping[str, Any], task: str) -> dict[str, Any]:
+def manifest_of(data: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """What a stranger needs to repeat the run of a task, of a results file."""
     metadata = data["configs"][task]["metadata"]
     assert is_ours(data["configs"][task])  # read_runs takes no others
     kept: dict[str, Any] = {key: data[key] for key in _KEPT if key in data}

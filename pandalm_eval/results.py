@@ -88,7 +88,7 @@ def _runs_of(path: Path) -> list[Run]:
 
 def _from_judgments(path: Path) -> Run:
     name, judgments = read_judgments(path)
-    manifest = path.with_name(path.name.replace("judgments_", "manifest_", 1)).with_suffix(".json")
+    manifest = manifest_beside(path)
     part = part_of(_read_json(manifest), [name.task]) if manifest.is_file() else None
     return Run(name, summarise(judgments, name.protocol), judgments, path, part)
 
@@ -111,6 +111,17 @@ def results_beside(samples: Path) -> Path:
             "name their judge."
         )
     return beside
+
+
+def samples_beside(results: Path, task: str) -> Path:
+    """Where the harness puts a task's samples, given its results file; it need not be there."""
+    return results.with_name(results.name.replace("results_", f"samples_{task}_", 1) + "l")
+
+
+def manifest_beside(judgments: Path) -> Path:
+    """Where `redact` puts the manifest of a judgments file; it need not be there."""
+    name = judgments.name.replace("judgments_", "manifest_", 1)
+    return judgments.with_name(name).with_suffix(".json")
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -153,7 +164,7 @@ def _from_results(path: Path) -> list[Run]:
         if not is_ours(config):
             continue
         name = run_name(data, task)
-        samples = path.with_name(path.name.replace("results_", f"samples_{task}_", 1) + "l")
+        samples = samples_beside(path, task)
         judgments = None
         if samples.is_file():
             judgments = judgments_of_samples(samples, name.protocol)
