@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 
 from pandalm_eval import __version__
-from pandalm_eval.cli import data, link, plot, redact, run, search, table, tasks
+from pandalm_eval.cli import data, link, plot, redact, report, run, search, table, tasks
 from pandalm_eval.exit_codes import ended
 
-_VERBS = (run, link, tasks, data, table, plot, redact, search)
+_VERBS = (run, link, tasks, data, table, plot, redact, report, search)
 
 
 def build_parser() -> argparse.ArgumentParser:
