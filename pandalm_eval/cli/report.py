@@ -31,9 +31,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Write the page; the answer is the file's name."""
     from pandalm_eval.report.page import write_report
 
-    path = write_report(
-        arguments.results, arguments.output, with_text=not arguments.no_text
-    )
+    path = write_report(arguments.results, arguments.output, with_text=not arguments.no_text)
     print(f"{path.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
     print(path)
     return 0

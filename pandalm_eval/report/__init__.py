@@ -1,5 +1,5 @@
-"""One HTML page of runs, complete in itself: what is on it (one module a panel), how it is made safe.
+"""One HTML page of runs, complete in itself: what is on it, a module a panel, and how it is safe.
 
-`page.write_report` writes it. The browser gets HTML, one style sheet, one script and a block of JSON;
-nothing is loaded from anywhere.
+`page.write_report` writes it: HTML, one style sheet, one script and a block of JSON. Nothing is
+loaded from anywhere.
 """

@@ -8,7 +8,7 @@ the prompt, character by character.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
@@ -31,7 +31,7 @@ MARKS = {
 """What the judgments can be filtered by, and how it is called."""
 
 _NUMBERS = {verdict: number for number, verdict in enumerate(Verdict)}
-_SHORT = 20  # characters; "a" stands in every word of a prompt
+_OFTEN = 4  # times in a prompt; a response of "a" is found in every word, and helps nothing
 _DIGITS = 4  # of probabilities and seconds, for looking at
 
 
@@ -51,7 +51,8 @@ class Pool:
 
     def places(self, prompt: str, known: Iterable[str]) -> list[int]:
         """Where the parts of a prompt stand: those in `known`, and what is between them."""
-        longest_first = sorted({text for text in known if len(text) > _SHORT}, key=lambda text: (-len(text), text))
+        whole = {text for text in known if text and prompt.count(text) <= _OFTEN}
+        longest_first = sorted(whole, key=lambda text: (-len(text), text))
         parts = [prompt]
         if longest_first:
             parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", prompt)
@@ -66,7 +67,8 @@ def browser_data(runs: Sequence[Run], *, with_text: bool) -> dict[str, Any]:
         runs: {key, judge, task, protocol, gold, text: whether its texts are here}; texts; names:
         of models; judgments: lists of run, id, text hash, model 1, model 2 (places in names or
         null), gold, annotators, lengths, verdict, marks (numbers of `MARKS`), readings,
-        probabilities, and with text [four texts, prompts, replies] by place, else null.
+        probabilities, and with text [four texts, prompts, replies] by place.
+        What is absent at the end of a list is left out.
     """
     pool, names = Pool(), Pool()
     told_runs, rows = [], []
@@ -75,10 +77,11 @@ def browser_data(runs: Sequence[Run], *, with_text: bool) -> dict[str, Any]:
         if run.judgments is None:
             continue
         texts = texts_of(run) if with_text else None
+        none: Iterator[Texts | None] = repeat(None)  # without an end
         told_runs.append(_run(run, keys) | {"text": texts is not None})
-        for judgment, text in zip(run.judgments, texts or repeat(None)):  # noqa: B905 - endless
+        for judgment, text in zip(run.judgments, texts or none):  # noqa: B905
             place = len(told_runs) - 1
-            rows.append(_row(place, judgment, names) + [text and _placed(text, pool)])
+            rows.append(_trimmed([*_row(place, judgment, names), text and _placed(text, pool)]))
     return {
         "hidden": SCRIPT_PATTERN,
         "verdicts": VERDICTS,
@@ -135,17 +138,26 @@ def _marks(judgment: Judgment) -> set[str]:
 
 
 def _reading(reading: Reading) -> list[Any]:
-    return [
-        _NUMBERS[reading.verdict],
-        reading.reason and reading.reason.value,
-        reading.truncated,
-        None if reading.seconds is None else round(reading.seconds, _DIGITS),
-        _rounded(reading.probabilities),
-    ]
+    return _trimmed(
+        [
+            _NUMBERS[reading.verdict],
+            reading.reason and reading.reason.value,
+            reading.truncated or None,
+            None if reading.seconds is None else round(reading.seconds, _DIGITS),
+            _rounded(reading.probabilities),
+        ]
+    )
+
+
+def _trimmed(row: list[Any]) -> list[Any]:
+    """The row without what is absent at its end."""
+    while row and row[-1] is None:
+        row.pop()
+    return row
 
 
 def _rounded(probabilities: Sequence[float] | None) -> list[float] | None:
-    return probabilities and [round(p, _DIGITS) for p in probabilities]
+    return None if probabilities is None else [round(p, _DIGITS) for p in probabilities]
 
 
 def _placed(text: Texts, pool: Pool) -> list[Any]:

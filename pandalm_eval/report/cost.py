@@ -17,9 +17,9 @@ _KEYS = {
     "whole run, seconds": "whole",
 }
 _NOTES = (
-    "Seconds of a reading: its batch's wall time over the batch's size, recorded by `hf-judge` only. "
-    "The whole run includes loading data and model; readings that a store had already are in it "
-    "without their time. Tokens are not recorded.",
+    "Seconds of a reading: its batch's wall time over the batch's size, recorded by hf-judge only; "
+    "a reading from a store keeps the seconds that it took when it was asked. The whole run "
+    "includes loading data and model. Tokens are not recorded.",
 )
 
 

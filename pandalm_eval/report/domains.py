@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pandalm_eval.report.sheets import Axis, Sheet, sheet
+from pandalm_eval.report.sheets import Axes, Axis, Sheet, sheet
 from pandalm_eval.results import Run
 from pandalm_eval.tables.domains import DomainsTable, domain_of
 
 _KAPPA = (-1.0, 1.0, 0.0)
-_AXES = {
+_AXES: Axes = {
     "accuracy": Axis("acc"),
     "macro F1": Axis("f1_macro"),
     "kappa": Axis("kappa", *_KAPPA),
@@ -18,7 +18,7 @@ _AXES = {
     "shortened": "n_truncated",
     "pairs (clusters)": "n_pairs",
 }
-_DROP_AXES = {
+_DROP_AXES: Axes = {
     "accuracy, human set": Axis("acc_in"),
     "accuracy, domain": Axis("acc_out"),
     "drop": Axis("acc_drop", *_KAPPA),

@@ -32,6 +32,7 @@ class Glance:
 
     Attributes:
         figure: accuracy, or without gold position consistency; `label` says which.
+        n: pairs (prompts).
         interval: its 95% interval, printed; empty where it has none.
         verdicts, gold: of all its pairs; gold is empty where there is none.
     """
@@ -39,10 +40,18 @@ class Glance:
     run: Run
     label: str
     figure: str
+    n: str
     interval: str
     bar: Bar | None
     verdicts: tuple[Stretch, ...]
     gold: tuple[Stretch, ...]
+
+
+def counts(run: Run) -> str:
+    """Pairs and prompts of a run; a dash for what its results file does not tell."""
+    told = [run.figures.get(key) for key in ("n_pairs", "n_prompts")]
+    pairs, prompts = (NOTHING if count is None else f"{count:.0f}" for count in told)
+    return f"{pairs} ({prompts})"
 
 
 def glance(run: Run) -> Glance:
@@ -59,6 +68,7 @@ def glance(run: Run) -> Glance:
         run,
         label,
         figure,
+        counts(run),
         f"[{interval}" if interval else "",
         Axis(key).bar(row),
         _stacked(j.verdict for j in judgments),
@@ -96,7 +106,7 @@ def runs_sheet(runs: Sequence[Run], manifests: Sequence[Mapping[str, Any] | None
             "prompt": run.name.prompt,
             "decoding": run.name.decoding,
             "gold": run.name.gold_source,
-            "pairs (prompts)": f"{run.figures['n_pairs']:.0f} ({run.figures['n_prompts']:.0f})",
+            "pairs (prompts)": counts(run),
             "of the set": "whole" if run.part is None else str(run.part),
             "invalid readings": _invalid(run.judgments, run.figures),
             "run at": when(told),

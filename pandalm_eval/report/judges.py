@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pandalm_eval.report.sheets import Axis, Sheet, sheet
+from pandalm_eval.report.sheets import Axes, Axis, Sheet, sheet
 from pandalm_eval.results import Run
 from pandalm_eval.tables.judges import JudgesTable
 
-_AXES = {
+_AXES: Axes = {
     "accuracy": Axis("acc"),
     "macro F1": Axis("f1_macro"),
     "weighted F1": Axis("f1_weighted"),
@@ -18,7 +18,7 @@ _AXES = {
     "invalid": "invalid_rate",
     "n (prompts)": "n_pairs",
 }
-_AGREEMENT_AXES = {
+_AGREEMENT_AXES: Axes = {
     "agreement": Axis("agreement"),
     "kappa": Axis("kappa", -1, 1, guide=0),
     "accuracy a − b": Axis("acc_difference", -1, 1, guide=0),
@@ -38,7 +38,5 @@ def judge_sheets(runs: Sequence[Run]) -> list[Sheet]:
     found = [sheet("judges", caption, judges, table.rows, _AXES, table.notes)]
     if agreements:
         caption = "How far each two runs agree on the same pairs, and how their accuracies differ"
-        found.append(
-            sheet("agreements", caption, agreements, table.agreements, _AGREEMENT_AXES)
-        )
+        found.append(sheet("agreements", caption, agreements, table.agreements, _AGREEMENT_AXES))
     return found

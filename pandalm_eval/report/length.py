@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 
 from pandalm_eval.report.models import Comparison, names_candidates
-from pandalm_eval.report.sheets import Axis, Sheet, sheet
+from pandalm_eval.report.sheets import Axes, Axis, Sheet, sheet
 from pandalm_eval.results import Run
 from pandalm_eval.tables.cells import with_interval
 from pandalm_eval.tables.models_text import equal_length
 from pandalm_eval.verdicts import Verdict
 
-_AXES = {
+_AXES: Axes = {
     "prefers longer": Axis("prefers_longer_rate", guide=0.5),
     "decisive, unequal lengths": "decisive",
 }
-_CONTEST_AXES = {
+_CONTEST_AXES: Axes = {
     "win rate of a": Axis("win_rate", guide=0.5),
     "at equal length": Axis("equal_length_win_rate", guide=0.5, interval="equal_length"),
 }
@@ -69,9 +69,9 @@ def length_sheets(runs: Sequence[Run], compared: Sequence[Comparison]) -> list[S
 _NOTES = (
     "Prefers longer: among judgments of first or second with unequal lengths (characters, "
     "stripped), share for the longer response; 95% interval by prompt. People may prefer longer "
-    "responses, too: compare with the rule `longest`.",
-    "At equal length: the win rate that a logit on the log ratio of lengths expects of responses of "
-    "one length, with the reason where the data cannot tell.",
+    "responses, too: compare with the rule longest.",
+    "At equal length: the win rate that a logit on the log ratio of lengths expects of responses "
+    "of one length, with the reason where the data cannot tell.",
 )
 
 

@@ -1,4 +1,4 @@
-"""The manifest of each run: versions, commit, arguments, as `redact` keeps them, keys blotted out."""
+"""The manifest of each run: versions, commit, arguments as `redact` keeps them, without keys."""
 
 from __future__ import annotations
 

@@ -90,18 +90,24 @@ def render(runs: list[Run], *, with_text: bool = True) -> str:
 
 def _filled(panels: dict[str, Any], runs: list[Run]) -> str:
     styles, script = _resource("report.css"), _resource("report.js")
-    return _environment().get_template("page.html").render(
-        **panels,
-        runs=runs,
-        bare=[run for run in runs if run.judgments is None],
-        verdicts=VERDICTS,
-        marks=MARKS,
-        dates=sorted({when for one in panels["runs_sheet"].rows if (when := one[-1].text) != "–"}),
-        version=__version__,
-        styles=Markup(styles),
-        script=Markup(script),
-        json=hostile.json_for_script(panels["data"]),
-        policy=policy(styles, script),
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            **panels,
+            runs=runs,
+            bare=[run for run in runs if run.judgments is None],
+            verdicts=VERDICTS,
+            marks=MARKS,
+            dates=sorted(
+                {when for one in panels["runs_sheet"].rows if (when := one[-1].text) != "–"}
+            ),
+            version=__version__,
+            styles=Markup(styles),
+            script=Markup(script),
+            json=hostile.json_for_script(panels["data"]),
+            policy=policy(styles, script),
+        )
     )
 
 

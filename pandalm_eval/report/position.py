@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from pandalm_eval.judgments import Judgment
-from pandalm_eval.report.sheets import Axis, Sheet, sheet
+from pandalm_eval.report.sheets import Axes, Axis, Sheet, sheet
 from pandalm_eval.results import Run
 from pandalm_eval.tables.cells import NOTHING, share, with_interval
 from pandalm_eval.verdicts import Verdict
 
-_AXES = {
+_AXES: Axes = {
     "position consistency": Axis("position_consistency"),
     "first-position rate": Axis("first_position_rate", guide=0.5),
     "both valid": "both_valid",
@@ -91,8 +91,8 @@ _NOTES = (
     "Position consistency: among pairs with both readings valid, share with equal verdicts. "
     "First-position rate: among readings of first or second, share for the response shown first; "
     "a judge without a lean is at one half. Intervals are 95%, by prompt.",
-    "Changed: pairs whose two verdicts differ. To the one shown first: both times the response that "
-    "was shown first was called better.",
+    "Changed: pairs whose two verdicts differ. To the one shown first: both times the response "
+    "that was shown first was called better.",
 )
 
 

@@ -98,8 +98,8 @@
     text.replaceAll("\r\n", "\n").replace(hidden, (found) => `[${numberOf(found)}]`);
 
   // A block of a stranger's text, with hidden characters marked.
-  function textBlock(label, text) {
-    const block = make("pre", { className: "text", dir: "auto", tabIndex: 0, "aria-label": label });
+  function textBlock(label, text, className = "text") {
+    const block = make("pre", { className, dir: "auto", tabIndex: 0, "aria-label": label });
     const told = text.replaceAll("\r\n", "\n");
     let end = 0;
     for (const found of told.matchAll(hidden)) {
@@ -114,8 +114,9 @@
 
   // Judgments -------------------------------------------------------------------------------------
 
+  const PROSE = "text prose"; // of the pair; what a judge read and wrote is in a typewriter's face
   const READING = ["verdict", "reason", "truncated", "seconds", "probabilities"];
-  const named = (fields, values) => Object.fromEntries(fields.map((name, i) => [name, values[i]]));
+  const named = (fields, values) => Object.fromEntries(fields.map((name, i) => [name, values[i] ?? null]));
 
   const judgments = data.judgments.map((row, index) => {
     const [run, id, hash, one, two, gold, annotators, lengths, verdict, marks, readings] = row;
@@ -131,8 +132,8 @@
       verdict,
       marks,
       readings: readings.map((reading) => named(READING, reading)),
-      probabilities: row[11],
-      texts: row[12],
+      probabilities: row[11] ?? null,
+      texts: row[12] ?? null,
     };
   });
   const pathOf = (judgment) => ["judgment", judgment.run.key, judgment.id];
@@ -227,11 +228,15 @@
     const models = judgment.models.includes(null)
       ? judgment.run.task
       : judgment.models.join(" · ");
+    const judge =
+      data.runs.length > 1
+        ? make("small", {}, visible(`${judgment.run.judge} (${judgment.run.protocol})`))
+        : null;
     const row = make(
       "tr",
       {},
       make("th", { scope: "row" }, make("a", { href: linkOf(judgment) }, visible(judgment.id))),
-      make("td", {}, make("bdi", {}, visible(models))),
+      make("td", {}, make("bdi", {}, visible(models)), judge),
       make("td", {}, chip(judgment.gold)),
       make("td", {}, chip(judgment.verdict)),
       make("td", { className: "orders" }, ...judgment.readings.map((one) => chip(one.verdict))),
@@ -321,7 +326,7 @@
       make("p", { className: "of" }, facts),
     );
     if (judgment.texts) {
-      part.append(textBlock(`Response ${at + 1}`, data.texts[judgment.texts[0][2 + at]]));
+      part.append(textBlock(`Response ${at + 1}`, data.texts[judgment.texts[0][2 + at]], PROSE));
     }
     return part;
   }
@@ -330,9 +335,9 @@
     const parts = [];
     if (judgment.texts) {
       const [instruction, input] = judgment.texts[0];
-      parts.push(make("h4", {}, "Instruction"), textBlock("Instruction", data.texts[instruction]));
+      parts.push(make("h4", {}, "Instruction"), textBlock("Instruction", data.texts[instruction], PROSE));
       if (data.texts[input]) {
-        parts.push(make("h4", {}, "Input"), textBlock("Input", data.texts[input]));
+        parts.push(make("h4", {}, "Input"), textBlock("Input", data.texts[input], PROSE));
       }
     } else {
       const why = "No texts here: the run's file has none, or the page was made with --no_text.";

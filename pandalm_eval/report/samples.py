@@ -59,12 +59,14 @@ def _texts(sample: Mapping[str, Any], protocol: Protocol) -> Texts:
 
 
 def _of(doc: Mapping[str, Any], *rest: tuple[str, ...]) -> Texts:
-    told = (str(doc[name]) for name in ("instruction", "input", "response1", "response2"))
-    return Texts(*told, *rest)
+    one, two, three, four = (
+        str(doc[name]) for name in ("instruction", "input", "response1", "response2")
+    )
+    return Texts(one, two, three, four, *rest)
 
 
 def _prompt(told: Any) -> str:
     """A text as it is; the messages of a chat, which the harness keeps as JSON in a list."""
-    if isinstance(told, list) and len(told) == 1:
+    if isinstance(told, list) and len(told) == 1 and isinstance(told[0], str):
         told = told[0]
     return told if isinstance(told, str) else json.dumps(told, ensure_ascii=False, indent=1)

@@ -58,6 +58,10 @@ class Axis:
         return round(100 * (inside - self.low) / (self.high - self.low), 2)
 
 
+Axes = Mapping[str, Axis | str]
+"""By column what it is sorted by: a key of the rows, or an axis, on which it is drawn, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What one cell shows.
@@ -109,7 +113,7 @@ def sheet(
     caption: str,
     section: Sequence[Mapping[str, str]],
     rows: Sequence[Row],
-    axes: Mapping[str, Axis | str],
+    axes: Axes,
     notes: Sequence[str] = (),
 ) -> Sheet:
     """A sheet of a table's printed section.
@@ -117,8 +121,7 @@ def sheet(
     Args:
         section: {column: cell}, one a row, all with the same columns.
         rows: the figures of the same rows.
-        axes: by column, what it is sorted by: a key of `rows`, or an axis, which is drawn, too.
-            Other columns are sorted by their text.
+        axes: columns that it does not name are sorted by their text.
     """
     columns = tuple(section[0]) if section else ()
     cells = [
