@@ -133,29 +133,30 @@ def small(folder: Path, judge: str = "judge") -> Path:
     )
 
 
-def hostile(folder: Path) -> Path:
-    """A pair for each hostile text, in every place where a text can stand."""
-    return write_run(
-        folder,
-        (
-            sample(
-                pair(
-                    number,
-                    id=f"{number}{text[:300]}",
-                    model1=text,
-                    model2=f"other {text}",
-                    instruction=text,
-                    input=text,
-                    response1=text,
-                    response2=f"{text} {text}",
-                ),
-                f"1 {text}",
-                f"hm {text}",
-            )
-            for number, text in enumerate(HOSTILE)
+HOSTILE_SAMPLES = [
+    sample(
+        pair(
+            number,
+            id=f"{number}{text[:300]}",
+            model1=text,
+            model2=f"other {text}",
+            instruction=text,
+            input=text,
+            response1=text,
+            response2=f"{text} {text}",
         ),
-        judge="".join(HOSTILE[:20]),
-        note="".join(HOSTILE[:25]),
+        f"1 {text}",
+        f"hm {text}",
+    )
+    for number, text in enumerate(HOSTILE)
+]
+"""A pair for each hostile text, in every place where a text can stand."""
+
+
+def hostile(folder: Path) -> Path:
+    """A run of them, by a judge with hostile names and arguments."""
+    return write_run(
+        folder, HOSTILE_SAMPLES, judge="".join(HOSTILE[:20]), note="".join(HOSTILE[:25])
     )
 
 

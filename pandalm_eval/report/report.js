@@ -136,7 +136,9 @@
       texts: row[12] ?? null,
     };
   });
-  const pathOf = (judgment) => ["judgment", judgment.run.key, judgment.id];
+  // Well-formed: no address can hold a surrogate on its own.
+  const pathOf = (judgment) =>
+    ["judgment", judgment.run.key, judgment.id].map((part) => part.toWellFormed());
   const linkOf = (judgment) => `#${pathOf(judgment).map(encodeURIComponent).join("/")}`;
   const byPath = new Map();
   const byPair = new Map();
