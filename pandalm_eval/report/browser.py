@@ -7,8 +7,7 @@ the prompt, character by character.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
@@ -52,11 +51,21 @@ class Pool:
     def places(self, prompt: str, known: Iterable[str]) -> list[int]:
         """Where the parts of a prompt stand: those in `known`, and what is between them."""
         whole = {text for text in known if text and prompt.count(text) <= _OFTEN}
-        longest_first = sorted(whole, key=lambda text: (-len(text), text))
         parts = [prompt]
-        if longest_first:
-            parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", prompt)
+        for text in sorted(whole, key=lambda text: (-len(text), text)):  # the longest first
+            parts = [piece for part in parts for piece in _cut(part, text, whole)]
         return [self.place(part) for part in parts if part]
+
+
+def _cut(part: str, text: str, known: Set[str]) -> Iterator[str]:
+    """A part of a prompt cut around each occurrence of a text; what is known stays whole."""
+    if part in known:
+        yield part
+        return
+    for number, piece in enumerate(part.split(text)):
+        if number:
+            yield text
+        yield piece
 
 
 def browser_data(runs: Sequence[Run], *, with_text: bool) -> dict[str, Any]:
