@@ -18,6 +18,7 @@ import report_runs
 from test_metrics import judgment
 
 from pandalm_eval.cli import main
+from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.metrics import calibration_bins
 from pandalm_eval.report import browser, hostile, manifests
@@ -519,6 +520,35 @@ def test_results_without_samples(tmp_path: Path) -> None:
     assert ".5000" in page
     assert 'id="judgments"' not in page
     assert not Page(page).problems
+
+
+def test_an_older_page_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full in the middle of the writing."""
+    folder = report_runs.small(tmp_path / "run")
+    path = write_report([folder], tmp_path / "page")
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        write_report([folder], tmp_path / "page", with_text=False)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["index.html"]
+
+
+def test_no_verdict_at_all(tmp_path: Path) -> None:
+    lines = [report_runs.sample(report_runs.pair(i), "hm", "hm") for i in range(6)]
+    page = render(read_runs([report_runs.write_run(tmp_path, lines)]))
+    assert "there is no verdict" in page
+    assert not Page(page).problems
+
+
+def test_one_pair_has_no_interval(tmp_path: Path) -> None:
+    lines = [report_runs.sample(report_runs.pair(0), "1", "2")]
+    page = render(read_runs([report_runs.write_run(tmp_path, lines)]))
+    assert "nan" not in re.sub(r"<style>.*</style>|<script.*</script>", "", page, flags=re.DOTALL)
 
 
 def test_results_without_counts(small_runs: list[Run]) -> None:

@@ -83,7 +83,7 @@ def _comparison(run: Run, number: int) -> Comparison:
     ranking, matrix, contests, corrections = table.sections()
     by = f"by {run.name.judge} ({run.name.protocol}) on {domain_of(run) or run.name.task}"
     sheets = [
-        sheet(f"ranking-{number}", f"Ranking, {by}", ranking, table.ranking, _RANKING_AXES),
+        sheet(f"ranking-{number}", f"Ranking, {by}", _short(ranking), table.ranking, _RANKING_AXES),
         _matrix(f"matrix-{number}", f"Win rates, row against column, {by}", matrix, table),
         sheet(
             f"contests-{number}",
@@ -103,6 +103,11 @@ def _comparison(run: Run, number: int) -> Comparison:
     if rates:
         order = inline_svg(partial_order(list(rates), table.better, rates), f"order{number}")
     return Comparison(run, table, tuple(sheets), order)
+
+
+def _short(ranking: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The printed ranking without the judge's name in its first head: the caption has it."""
+    return [dict(zip(("candidate", *list(row)[1:]), row.values(), strict=True)) for row in ranking]
 
 
 def _matrix(

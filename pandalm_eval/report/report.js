@@ -52,30 +52,27 @@
 
   // Sorting ---------------------------------------------------------------------------------------
 
-  // What a cell is sorted by: a number, a text, or null for nothing, which is always last.
-  function orderOf(cell) {
-    const told = cell.dataset.order ?? (cell.tagName === "TH" ? cell.textContent : null);
-    if (told === null) return null;
-    const number = Number(told);
-    return told.trim() === "" || Number.isNaN(number) ? told : number;
-  }
+  // What a cell is sorted by: a number, or its text.
+  const orderOf = (cell) =>
+    cell.dataset.order === undefined ? cell.textContent.trim() : Number(cell.dataset.order);
 
   function compare(one, other) {
     if (typeof one === "number" && typeof other === "number") return one - other;
     return String(one).localeCompare(String(other), "en", { numeric: true });
   }
 
-  // Figures begin with the highest, texts with the first.
+  // Figures begin with the highest, texts with the first; what has none is always last.
   function sortBy(table, head) {
     const column = head.cellIndex;
     const rows = [...table.tBodies[0].rows].map((row) => [orderOf(row.cells[column]), row]);
-    const told = rows.filter(([order]) => order !== null);
-    const numeric = told.some(([order]) => typeof order === "number");
+    const numeric = rows.some(([order]) => typeof order === "number");
+    const isTold = ([order]) => (numeric ? typeof order === "number" : order !== "–");
+    const told = rows.filter(isTold);
     const before = head.getAttribute("aria-sort");
     const descending = before ? before === "ascending" : numeric;
     told.sort(([one], [other]) => (descending ? compare(other, one) : compare(one, other)));
     table.tBodies[0].append(
-      ...[...told, ...rows.filter(([order]) => order === null)].map(([, row]) => row),
+      ...[...told, ...rows.filter((row) => !isTold(row))].map(([, row]) => row),
     );
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", descending ? "descending" : "ascending");
@@ -516,7 +513,7 @@
 
   // Printing shows what is folded.
   addEventListener("beforeprint", () => {
-    for (const details of document.querySelectorAll("main > section > details, figcaption details")) {
+    for (const details of document.querySelectorAll("main details")) {
       details.open = true;
     }
   });

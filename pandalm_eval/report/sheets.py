@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pandalm_eval.tables.cells import NOTHING
-
 Row = Mapping[str, Any]
 
 
@@ -68,12 +66,12 @@ class Cell:
 
     Attributes:
         text: as printed in every other format.
-        order: what the column is sorted by: a number, a text, or None for nothing (always last).
+        order: the number that it is sorted by; None where it is sorted by its text.
         bar: drawn below the text.
     """
 
     text: str
-    order: float | str | None
+    order: float | None
     bar: Bar | None = None
 
     @property
@@ -134,7 +132,7 @@ def sheet(
 
 def _cell(text: str, axis: Axis | str | None, row: Row) -> Cell:
     if axis is None:
-        return Cell(text, None if text == NOTHING else text)
+        return Cell(text, None)
     value = row.get(axis.key if isinstance(axis, Axis) else axis)
     order = _leading_number(text) if value is None else value
     return Cell(text, order, axis.bar(row) if isinstance(axis, Axis) else None)
