@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/python -m pandalm_eval.demo demo-output
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not browser"
 
 test-all: setup
 	$(BIN)/python -m pytest

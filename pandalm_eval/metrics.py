@@ -21,7 +21,7 @@ from pandalm_eval.statistics.clusters import (
     clustered_error,
     interval,
 )
-from pandalm_eval.statistics.shares import share_of_counts
+from pandalm_eval.statistics.shares import share, share_of_counts
 from pandalm_eval.verdicts import LABELS, Verdict
 
 UNDEFINED = "N/A"
@@ -31,6 +31,8 @@ LEAST_EITHER_WAY = 20
 """Prompts with a hit, and with a miss, from which on a share's interval is the bootstrap's."""
 
 _BINS = 10
+"""Of the highest probability; equally wide."""
+
 _CODES = {label: code for code, label in enumerate((*LABELS, Verdict.INVALID))}
 
 # Columns of a pair: gold × verdict (3 × 4, invalid last), then counts, then calibration by bin.
@@ -170,6 +172,48 @@ def calibration_error(sums: Floats) -> Floats:
     bins = sums[..., _CALIBRATION]
     gaps = np.abs(bins[..., :_BINS] - bins[..., _BINS:]).sum(axis=-1)
     return _share(gaps, sums[..., _AT["with_probabilities"]])
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """One of the bins of the calibration error.
+
+    Attributes:
+        low, high: which probabilities fall into it; the last one has its high end, too.
+        n: pairs in it.
+        confidence: their mean highest probability; None of an empty bin, as all below.
+        accuracy: share of them whose verdict is gold, with `ci_low` and `ci_high` (95%, by
+            prompt; None where it is not defined).
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None = None
+    accuracy: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+
+
+def calibration_bins(judgments: Sequence[Judgment]) -> list[CalibrationBin]:
+    """The bins that `calibration_error` sums over, of judgments with probabilities and gold."""
+    rows = [_columns(j)[_CALIBRATION] for j in judgments]
+    prompts: dict[str, int] = {}
+    clusters = np.array([prompts.setdefault(j.prompt_id, len(prompts)) for j in judgments])
+    confidences, hits = np.split(np.array(rows).reshape(-1, 2 * _BINS), 2, axis=1)
+    bins = []
+    for number in range(_BINS):
+        low, high = number / _BINS, (number + 1) / _BINS
+        inside = confidences[:, number] > 0  # the highest of three probabilities is never 0
+        n = int(inside.sum())
+        if not n:
+            bins.append(CalibrationBin(low, high, 0))
+            continue
+        found = share(hits[inside, number], clusters[inside])
+        ends = (None, None) if math.isnan(found.low) else (found.low, found.high)
+        confidence = float(confidences[inside, number].mean())
+        bins.append(CalibrationBin(low, high, n, confidence, found.value, *ends))
+    return bins
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _stems(runs: Sequence[Run]) -> Iterator[str]:
 def _told_of(run: Run) -> dict[str, Any]:
     """The manifest of a run; of a run that was redacted before, what it has of one."""
     if run.path.name.startswith("results_"):
-        return _manifest(read_results(run.path), run.name.task)
+        return manifest_of(read_results(run.path), run.name.task)
     beside = manifest_beside(run.path)
     if not beside.is_file():
         return {}
@@ -75,7 +75,8 @@ def _told_of(run: Run) -> dict[str, Any]:
     return {key: told[key] for key in known if key in told}
 
 
-def _manifest(data: Mapping[str, Any], task: str) -> dict[str, Any]:
+def manifest_of(data: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """What a stranger needs to repeat the run of a task, of a results file."""
     metadata = data["configs"][task]["metadata"]
     assert is_ours(data["configs"][task])  # read_runs takes no others
     kept: dict[str, Any] = {key: data[key] for key in _KEPT if key in data}

@@ -119,6 +119,11 @@ def results_beside(samples: Path) -> Path:
     return beside
 
 
+def samples_beside(results: Path, task: str) -> Path:
+    """Where the harness puts a task's samples, given its results file; it need not be there."""
+    return results.with_name(results.name.replace("results_", f"samples_{task}_", 1) + "l")
+
+
 def read_results(path: Path) -> dict[str, Any]:
     """The content of a `results_*.json`.
 
@@ -169,11 +174,6 @@ def _from_results(path: Path) -> list[Run]:
             figures = _figures(data["results"].get(task, {}))
         runs.append(Run(name, figures, judgments, path, part_of(data, [task])))
     return runs
-
-
-def samples_beside(results: Path, task: str) -> Path:
-    """Where the harness puts the samples of a results file's task."""
-    return results.with_name(results.name.replace("results_", f"samples_{task}_", 1) + "l")
 
 
 def require_whole(samples: Path, found: int, results: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pandalm_eval.gold import GPT_LABELS, read_gold
 from pandalm_eval.human import TEST_SET, read_test_set
 from pandalm_eval.judgments import Judgment, Probabilities, Protocol, Reading, decide, resolve
-from pandalm_eval.metrics import UNDEFINED, keys_for, printable, summarise
+from pandalm_eval.metrics import UNDEFINED, calibration_bins, keys_for, printable, summarise
 from pandalm_eval.pairs import Pair
 from pandalm_eval.statistics.shares import share
 from pandalm_eval.verdicts import LABELS, Invalid, Verdict
@@ -225,6 +225,28 @@ def test_ece_is_its_definition(judged: list[Judgment]) -> None:
             share = sum(right for _, right in inside) / len(inside)
             gap += len(inside) / len(judged) * abs(confidence - share)
     assert summarise(judged, Protocol.LOGPROB)["ece"] == pytest.approx(gap)
+    bins = calibration_bins(judged)
+    told = [bin for bin in bins if bin.accuracy is not None and bin.confidence is not None]
+    assert sum(bin.n for bin in bins) == sum(bin.n for bin in told) == len(judged)
+    assert gap == pytest.approx(
+        sum(bin.n * abs(bin.confidence - bin.accuracy) for bin in told) / len(judged)
+    )
+
+
+def test_calibration_bins_by_hand() -> None:
+    """Confidences .7, .7 (one right) and .95 (right)."""
+    sure, surer = (0.7, 0.2, 0.1), (0.95, 0.03, 0.02)
+    judged = [
+        judgment(0, FIRST, sure, sure),
+        judgment(1, SECOND, sure, sure),
+        judgment(2, FIRST, surer, surer),
+    ]
+    bins = calibration_bins(judged)
+    assert [(bin.low, bin.high) for bin in bins[6:8]] == [(0.6, 0.7), (0.7, 0.8)]
+    assert [bin.n for bin in bins] == [0] * 7 + [2, 0, 1]
+    assert (bins[7].confidence, bins[7].accuracy) == (pytest.approx(0.7), 0.5)
+    assert bins[9].ci_low is None  # a single prompt has no interval
+    assert calibration_bins([])[9].n == 0
 
 
 @given(judged=TEXT_JUDGMENTS, seed=st.integers(0, 99))

@@ -193,6 +193,7 @@ def test_commands_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         if words[1] == "table" and "json" in words:
             assert [row for row in json.loads(out)["rows"] if row.get("source", "run") == "run"]
     assert (folder / "answers.sqlite").is_file()
+    assert "<table" in (folder / "report/index.html").read_text("utf-8")
     for picture in ("order.svg", "win_rates.pdf", "confusion.png"):
         assert (folder / picture).stat().st_size > 1000
     printed = []
@@ -289,7 +290,8 @@ def test_the_page_on_training_names_what_there_is() -> None:
 
 def _stage(command: str) -> int:
     """Runs before what reads them; otherwise the README's order (sorting is stable)."""
-    stages = {"run": 0, "redact": 1, "table": 2, "plot": 2, "leaderboard": 2, "cite": 2}
+    later = ("table", "plot", "report", "leaderboard", "cite")
+    stages = {"run": 0, "redact": 1, **dict.fromkeys(later, 2)}
     return stages.get(shlex.split(command)[1], 0)
 
 

@@ -39,7 +39,7 @@ def write(figure: Figure, path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in _METADATA:
         raise UsageError(f"{path}: a figure is written as {', '.join(SUFFIXES)}. Name one of them.")
-    data = _drawn(figure, suffix, path)
+    data = drawn(figure, suffix, path)
     # A short name of its own: one made from the path's could be longer than a name may be.
     part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
@@ -52,7 +52,13 @@ def write(figure: Figure, path: Path) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from None
 
 
-def _drawn(figure: Figure, suffix: str, path: Path) -> bytes:
+def drawn(figure: Figure, suffix: str, path: Path | str) -> bytes:
+    """The bytes of a figure's file.
+
+    Args:
+        suffix: one of `SUFFIXES`.
+        path: what a warning of missing glyphs names.
+    """
     buffer = io.BytesIO()
     with look(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -20,7 +20,7 @@ def sections(rows: Sequence[Row], ranking: Sequence[Row]) -> list[list[dict[str,
         parts += [[_ranked(name, row) for row in order]]
         parts += [_matrix(own, [row["candidate"] for row in order])]
         parts += [[_contest(row) for row in own]]
-        parts += [[_correction(row) for row in own if "judge_weight" in row or _refused(row)]]
+        parts += [[_correction(row) for row in own if is_corrected(row)]]
     return parts
 
 
@@ -91,9 +91,14 @@ def _contest(row: Row) -> dict[str, str]:
         "win rate of a": _rate(row),
         "if invalid lost, won": f"{share(row['win_rate_low'])}, {share(row['win_rate_high'])}",
         "p (Holm)": p_value(row["p_adjusted"]),
-        "at equal length": _equal_length(row),
+        "at equal length": equal_length(row),
         "n (prompts)": f"{row['n']} ({row['n_prompts']})",
     }
+
+
+def is_corrected(row: Row) -> bool:
+    """Whether people judged a part of a contest, so that it is corrected or says why not."""
+    return "judge_weight" in row or _refused(row)
 
 
 def _refused(row: Row) -> bool:
@@ -116,7 +121,8 @@ def _correction(row: Row) -> dict[str, str]:
     return {"a": one_line(row["a"]), "b": one_line(row["b"]), **told, "labelled prompts": prompts}
 
 
-def _equal_length(row: Row) -> str:
+def equal_length(row: Row) -> str:
+    """The win rate at equal length, or why it is not identified."""
     if "equal_length_win_rate" not in row:
         return f"not identified: {row['equal_length_reason']}"
     ends = row["equal_length_ci_low"], row["equal_length_ci_high"]
