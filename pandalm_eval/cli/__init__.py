@@ -11,10 +11,22 @@ import sys
 from collections.abc import Sequence
 
 from pandalm_eval import __version__
-from pandalm_eval.cli import cite, data, leaderboard, link, plot, redact, run, search, table, tasks
+from pandalm_eval.cli import (
+    cite,
+    data,
+    leaderboard,
+    link,
+    playground,
+    plot,
+    redact,
+    run,
+    search,
+    table,
+    tasks,
+)
 from pandalm_eval.exit_codes import ended
 
-_VERBS = (run, link, tasks, data, table, plot, redact, leaderboard, search, cite)
+_VERBS = (run, link, tasks, data, table, plot, redact, playground, leaderboard, search, cite)
 
 
 def build_parser() -> argparse.ArgumentParser:
