@@ -18,7 +18,7 @@ from pandalm_eval.playground import words
 from pandalm_eval.playground.judging import Order, Playground, Stopped, read_pair, sentence
 from pandalm_eval.results import judge_name
 
-EXAMPLES = ("demo-001", "demo-008", "demo-019", "demo-033", "demo-039", "demo-052", "demo-059")
+EXAMPLES = ("demo-001", "demo-008", "demo-019", "demo-033", "demo-040", "demo-052", "demo-059")
 """Pairs of the demo that stand below the page."""
 
 _POLICY = (
@@ -111,34 +111,45 @@ def build(playground: Playground) -> Any:
         def judge(
             instruction: str, input: str, response1: str, response2: str, request: gr.Request
         ) -> Iterator[dict[Any, Any]]:
-            own = stops[str(request.session_hash)] = threading.Event()
-            empty = dict.fromkeys(results, "")
+            own = stops.setdefault(str(request.session_hash), threading.Event())
+            # Every answer is whole, so that the last one tells all to whoever asks by the API.
+            known: dict[Any, Any] = dict.fromkeys(results, "")
             orders: list[Order] = []
             try:
                 pair = read_pair(instruction, input, response1, response2)
-                yield empty | {banner: words.card("waiting", words.WAITING[False])}
+                yield known | {banner: words.card("waiting", words.WAITING[False])}
                 for order in playground.read(pair, own):
                     orders.append(order)
-                    column = shown[order.swapped]
-                    found = dict(zip(column, _texts(order, playground.protocol), strict=True))
+                    texts = _texts(order, playground.protocol)
+                    known |= dict(zip(shown[order.swapped], texts, strict=True))
                     if not order.swapped:
-                        yield found | {banner: words.card("waiting", words.WAITING[True])}
+                        yield known | {banner: words.card("waiting", words.WAITING[True])}
                 judged = playground.resolve(orders)
-                yield found | {banner: words.summary(judged, playground.protocol)}
+                yield known | {banner: words.summary(judged, playground.protocol)}
             except Stopped:
-                yield {banner: words.card("tie", "Stopped")}
+                yield known | {banner: words.card("tie", words.STOPPED)}
             except Exception as error:
-                known = {} if orders else empty
                 yield known | {banner: words.card("error", "Not judged", sentence(error))}
             finally:
-                stops.pop(str(request.session_hash), None)
+                if stops.get(str(request.session_hash)) is own:
+                    del stops[str(request.session_hash)]
 
-        def halt(request: gr.Request) -> str:
-            if own := stops.get(str(request.session_hash)):
-                own.set()
-            return words.card("tie", "Stopped")
+        # Not Gradio's own `cancels`: it gives up the waiting, but not what the judge is doing.
+        def begin(request: gr.Request) -> str:
+            if old := stops.get(str(request.session_hash)):
+                old.set()  # who asks again wants the newer answer
+            stops[str(request.session_hash)] = threading.Event()
+            return words.card("waiting", words.QUEUED)
 
-        judging = run.click(
+        def halt(request: gr.Request) -> Any:
+            own = stops.get(str(request.session_hash))
+            if own is None:
+                return gr.skip()
+            own.set()
+            return words.card("waiting", words.STOPPING)
+
+        unqueued: dict[str, Any] = {"queue": False, "api_visibility": "private"}
+        run.click(begin, None, banner, **unqueued).then(
             judge,
             fields,
             results,
@@ -147,11 +158,9 @@ def build(playground: Playground) -> Any:
             show_progress="minimal",
             show_progress_on=banner,
         )
-        stop.click(halt, None, banner, queue=False, cancels=[judging], api_visibility="private")
+        stop.click(halt, None, banner, **unqueued)
         everything = [*fields, *results]
-        clear.click(
-            lambda: [""] * len(everything), None, everything, queue=False, api_visibility="private"
-        )
+        clear.click(lambda: [""] * len(everything), None, everything, **unqueued)
     return page
 
 

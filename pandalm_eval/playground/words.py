@@ -31,16 +31,19 @@ ORDERS = {
     True: "Swapped: response 2 shown first",
 }
 
+QUEUED, STOPPING, STOPPED = "Waiting for the judge …", "Stopping …", "Stopped"
 WAITING = {False: "The judge reads the pair's own order …", True: "… and now the swapped one …"}
 
 CSS = """
 .pl-html, .pl-html > * {padding: 0 !important}
-.pl-card {border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 12px 16px;
-  background: var(--block-background-fill); color: var(--body-text-color)}
+.pl-card {border: 1px solid var(--border-color-primary); border-radius: 6px;
+  padding: 12px 16px !important; color: var(--body-text-color);
+  background: var(--block-background-fill)}
 .pl-card :is(h2, h3, h4, p, dt, dd, span, b) {margin: 0; color: inherit}
 .pl-card :is(h2, h3) {font-size: 1.25rem}
-.pl-card h4 {font-size: 1rem; margin-bottom: 6px}
-.pl-card dl {display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0}
+.pl-card h4 {font-size: 1rem}
+.pl-card dl {display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px;
+  margin: 6px 0 0}
 .pl-card dt {opacity: .75}
 .pl-card dd {overflow-wrap: anywhere}
 .pl-first, .pl-second {border-left: 6px solid #2563eb}
