@@ -259,8 +259,7 @@ def test_a_model_stops_within_an_order(folders: dict[str, Path]) -> None:
     hook = playground._lm.model.register_forward_pre_hook(look)
     orders = playground.read(read_pair("Say hi", "", "hi", "no"), stop)
     with pytest.raises(Stopped):
-        for _ in range(2):
-            next(orders)
+        list(orders)
     hook.remove()
     assert len(looked) <= 2
     assert len(list(playground.read(read_pair("Say hi", "", "hi", "no")))) == 2

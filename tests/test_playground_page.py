@@ -44,9 +44,8 @@ def test_a_pair_is_judged(full: tuple[str, Any], monkeypatch: pytest.MonkeyPatch
     texts = (f"1\n\n### Reason: {HOSTILE}\n\n### Reference: Paris", "Well")
     monkeypatch.setattr(RuleJudge, "write", lambda _, doc, *, swapped: JudgeText(texts[swapped]))
     found = full[1].predict("Name it.", "France", "Paris", HOSTILE, api_name="/judge")
-    banner, card, reason, reference, prompt, text, card2, reason2, reference2, prompt2, text2 = (
-        found
-    )
+    banner, card, reason, reference, prompt, text = found[:6]
+    card2, reason2, reference2, prompt2, text2 = found[6:]
     assert "Invalid: no verdict" in banner
     assert "Response 1 is better" in card
     assert "Why invalid" in card2
@@ -108,9 +107,8 @@ def test_the_page_asks_nobody_else(full: tuple[str, Any]) -> None:
     assert "fonts.googleapis" not in answer.text
     config = httpx.get(f"{full[0]}config", trust_env=False).json()
     assert config["analytics_enabled"] is False
-    assert {
-        one["api_name"] for one in config["dependencies"] if one["api_visibility"] == "public"
-    } == {"judge"}
+    public = [one for one in config["dependencies"] if one["api_visibility"] == "public"]
+    assert [one["api_name"] for one in public] == ["judge"]
 
 
 def test_the_examples_are_pairs_of_the_demo() -> None:
