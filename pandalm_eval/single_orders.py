@@ -58,12 +58,13 @@ class SingleOrders:
         self._context = Context(judge.arguments)  # kept, as it loads a tokenizer
 
     def rehearse(self, lm: Any, wanted: Sequence[Ordered]) -> None:
-        """Build the requests and ask nothing.
+        """Load the tokenizer, build the requests and ask nothing.
 
         Raises:
             UsageError, InputError: what the judge, once loaded, turns out not to be able to do.
         """
-        self._build(lm, wanted)
+        task, requests = self._build(lm, wanted)
+        task.tokens(requests[0])
 
     def ask(self, lm: Any, wanted: Sequence[Ordered]) -> list[Answer]:
         """The answers, one an order; pairs have distinct ids.

@@ -285,6 +285,17 @@ def test_what_a_model_cannot_do_is_said_before_the_page(
         Playground(told, protocol, PromptStyle(prompt))
 
 
+def test_a_server_that_is_not_there_is_one_sentence() -> None:
+    pytest.importorskip("tenacity", reason="the extra api is not installed")
+    with socket.socket() as gone:
+        gone.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{gone.getsockname()[1]}/v1/completions"
+    told = {"model": "x", "base_url": address, "tokenizer_backend": None, "max_retries": 1}
+    judge = JudgeModel("local-completions", told | {"tokenized_requests": False})
+    with pytest.raises(InputError, match="answered none of 1 requests"):
+        Playground(judge, Protocol.FULL, PromptStyle.PANDALM).judged(PAIR)
+
+
 # The command ---------------------------------------------------------------------------------
 
 

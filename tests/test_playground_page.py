@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -109,6 +112,48 @@ def test_the_page_asks_nobody_else(full: tuple[str, Any]) -> None:
     assert config["analytics_enabled"] is False
     public = [one for one in config["dependencies"] if one["api_visibility"] == "public"]
     assert [one["api_name"] for one in public] == ["judge"]
+
+
+_SERVER = """
+import sys
+asked = set()
+
+def note(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        asked.add(arguments[1][0])
+    if event == "socket.getaddrinfo":
+        asked.add(arguments[0])
+
+sys.addaudithook(note)
+import time
+from pandalm_eval.cli.playground import free_port
+from pandalm_eval.judges import JudgeModel
+from pandalm_eval.judgments import Protocol
+from pandalm_eval.playground import page
+from pandalm_eval.playground.judging import Playground
+from pandalm_eval.prompts import PromptStyle
+
+judge = JudgeModel("rule", {"name": "tie"})
+blocks = page.build(Playground(judge, Protocol.FULL, PromptStyle.PANDALM))
+page.launch(blocks, "127.0.0.1", free_port("127.0.0.1", None))
+time.sleep(2)  # analytics would be sent by threads
+blocks.close(verbose=False)
+print(sorted({host.decode() if isinstance(host, bytes) else str(host) for host in asked}))
+"""
+
+
+def test_the_server_asks_nobody_else() -> None:
+    environment = {key: told for key, told in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    done = subprocess.run(
+        [sys.executable, "-c", _SERVER],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("['127.0.0.1']"), done.stdout
 
 
 def test_the_examples_are_pairs_of_the_demo() -> None:

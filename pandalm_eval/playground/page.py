@@ -188,7 +188,7 @@ def launch(page: Any, host: str, port: int) -> str:
 
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     _, address, _ = page.queue(api_open=False).launch(
-        server_name=host,
+        server_name=f"[{host}]" if ":" in host else host,
         server_port=port,
         share=False,
         quiet=True,
