@@ -75,7 +75,7 @@ class PairwiseJudge(ConfigurableTask):
             fixed=bool(self._source.get("fixed", False)),
         )
         self._gold = self.own_gold if self.settings.gold == HUMAN else self.settings.gold
-        self._context = Context(metadata)
+        self._context = self._judge_context(metadata)
         self._orders = OrderRequests(given["task"], self.settings, self._context, self.shorten)
         self._thinking_end = metadata.get("think_end_token")
         given["metadata"] = metadata | {
@@ -98,6 +98,9 @@ class PairwiseJudge(ConfigurableTask):
         }
         super().__init__(config=given)
         self._declare_metrics()
+
+    def _judge_context(self, metadata: Mapping[str, Any]) -> Context:
+        return Context(metadata)
 
     # Documents ---------------------------------------------------------------------------------
 

@@ -155,6 +155,29 @@ def parse_verdict(
     return Parsed(_BY_TEXT[match["verdict"].lower()])
 
 
+_REASON = re.compile(r"^\s*#{2,}\s*Reason\s*:?", re.IGNORECASE | re.MULTILINE)
+_REFERENCE = re.compile(r"^\s*#{2,}\s*Reference(?:\s+answer)?\s*:?", re.IGNORECASE | re.MULTILINE)
+
+
+def read_parts(text: str) -> tuple[str, str]:
+    """Reason and reference of a judge's text; empty where there is none.
+
+    Headings inside the reference stay in it.
+
+    >>> read_parts("1\\n### Reason: Response 1 is right.\\n### Reference: Paris")
+    ('Response 1 is right.', 'Paris')
+    """
+    thoughts = max((end.end() for end in THINKING_END.finditer(text)), default=0)
+    if _REASON.search(text) and not _REASON.search(text, thoughts):
+        thoughts = 0  # the marker is a quotation in the reference
+    text = text[thoughts:]
+    if (reason := _REASON.search(text)) is None:
+        return "", ""
+    if (reference := _REFERENCE.search(text, reason.end())) is None:
+        return text[reason.end() :].strip(), ""
+    return text[reason.end() : reference.start()].strip(), text[reference.end() :].strip()
+
+
 def is_settled(text: str) -> bool:
     """Whether no more text on its first line can make a verdict of what a judge has begun to write.
 

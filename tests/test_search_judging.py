@@ -11,9 +11,10 @@ import pytest
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.models.rule import RuleJudge
 from pandalm_eval.pairs import Pair
-from pandalm_eval.search.judging import Judge, Ordered
+from pandalm_eval.search.judging import Judge
 from pandalm_eval.search.readings import Readings
 from pandalm_eval.search.space import Judging
+from pandalm_eval.single_orders import Ordered
 from pandalm_eval.verdicts import Verdict
 
 

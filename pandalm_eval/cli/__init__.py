@@ -16,6 +16,7 @@ from pandalm_eval.cli import (
     data,
     leaderboard,
     link,
+    playground,
     plot,
     redact,
     report,
@@ -26,7 +27,10 @@ from pandalm_eval.cli import (
 )
 from pandalm_eval.exit_codes import ended
 
-_VERBS = (run, link, tasks, data, table, plot, report, redact, leaderboard, search, cite)
+_VERBS = (
+    *(run, link, tasks, data, table, plot, report, redact, playground),
+    *(leaderboard, search, cite),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     parser = HarnessCLI()._parser
     _rename(parser)
-    with _explained():
+    with explained():
         parsed = parser.parse_args(["run", *argv])
         _take_from_config(parsed)
         models.register()
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Tell what the harness and transformers raise for a slip of the user's in a line of ours."""
     try:
         yield

@@ -18,7 +18,7 @@ from pandalm_eval.judgments import Reading
 from pandalm_eval.metrics import UNDEFINED
 from pandalm_eval.records import read_object
 from pandalm_eval.search.contestants import Contestants, as_answers
-from pandalm_eval.search.judging import Judge, Ordered
+from pandalm_eval.search.judging import Judge
 from pandalm_eval.search.readings import Order
 from pandalm_eval.search.reliability import Reliability, read_once
 from pandalm_eval.search.strategies.adaptive import adaptive
@@ -28,6 +28,7 @@ from pandalm_eval.search.strategies.round_robin import round_robin
 from pandalm_eval.search.strategies.sequential import sequential
 from pandalm_eval.search.strategies.uniform import uniform
 from pandalm_eval.search.strengths import Strengths
+from pandalm_eval.single_orders import Ordered
 from train_judge.steps import write_json
 
 STRATEGIES = {one.__name__: one for one in (adaptive, sequential, round_robin, uniform, halving)}

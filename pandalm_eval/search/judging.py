@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,13 +11,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from pandalm_eval.judgments import Protocol, Reading, read_logprobs
-from pandalm_eval.order_requests import as_text
-from pandalm_eval.pairs import Pair
-from pandalm_eval.prompts import PromptStyle
+from pandalm_eval.judgments import Protocol, Reading
 from pandalm_eval.search.readings import Costs, Kept, Readings
 from pandalm_eval.search.space import Judging
-from pandalm_eval.task import PairwiseJudge
+from pandalm_eval.single_orders import Ordered, SingleOrders
 from pandalm_eval.verdicts import Verdict
 
 _CHUNK = 64
@@ -29,40 +25,6 @@ _SLOTS = 64
 
 _PATIENCE = 0.5
 """Seconds between looks at what another process is reading."""
-
-Ordered = tuple[Pair, bool]
-"""A pair, and whether it is shown swapped."""
-
-
-class _Orders(PairwiseJudge):
-    """Some orders of some pairs; `dataset_kwargs` has both, as they were made in this process."""
-
-    def _read_pairs(self) -> list[Pair]:
-        return list(self._source["pairs"])
-
-    def _choose(self, pairs: list[Pair]) -> list[Pair]:
-        self.has_gold = False
-        return pairs
-
-    def build(self, chat_template: Callable[..., Any] | None) -> list[Any]:
-        """Requests of the orders that are wanted; shortened as if both were."""
-        prompt = self.fewshot_context(
-            {}, apply_chat_template=chat_template is not None, chat_template=chat_template
-        )
-        wanted = self._source["wanted"]
-        requests = []
-        for number, doc in enumerate(self.dataset["test"]):
-            own = self.construct_requests(doc, prompt, metadata=(self.config.task, number, 1))
-            each = len(own) // 2
-            requests += [request for request in own if request.idx // each in wanted[doc["id"]]]
-        if self.settings.protocol is Protocol.LOGPROB:
-            self._orders.refuse_split_prompts(requests)
-        self._instances = requests
-        return requests
-
-    def tokens(self, request: Any) -> int:
-        """Tokens of a request's prompt; 0 where no language model reads it."""
-        return self._context.count(as_text(request.args[0])) if self._context.is_limited else 0
 
 
 class Judge:
@@ -85,6 +47,7 @@ class Judge:
         self.told = told
         self.readings = readings
         self.made = Costs(0, 0, 0.0)
+        self._orders = SingleOrders(told.judge, told.protocol, told.prompt, "pandalm-compare")
         self._watch = watch
         self._held = contextlib.ExitStack()
         self._lm: Any = None
@@ -141,13 +104,13 @@ class Judge:
             return
         lm = self._ready()
         start = time.monotonic()
-        found = self._ask(lm, distinct)
+        found = self._orders.ask(lm, distinct)
         took = (time.monotonic() - start) / len(found)
         self.readings.add(
-            (pair, swapped, Kept(pair.text_hash, reading, tokens, took))
-            for (pair, swapped), (reading, tokens) in zip(distinct, found, strict=True)
+            (pair, swapped, Kept(pair.text_hash, answer.reading, answer.tokens, took))
+            for (pair, swapped), answer in zip(distinct, found, strict=True)
         )
-        self.made += Costs(len(found), sum(tokens for _, tokens in found), took * len(found))
+        self.made += Costs(len(found), sum(answer.tokens for answer in found), took * len(found))
         self._watch(len(found))
         if len(distinct) < len(wanted):
             self._read([one for one in wanted if self._known(one) is None])
@@ -159,50 +122,6 @@ class Judge:
             shares = (0.0, 0.0, 1.0) if self.told.protocol is Protocol.LOGPROB else None
             return Reading(Verdict.TIE, probabilities=shares)
         return self.readings.of_same_texts(pair, swapped)
-
-    def _ask(self, lm: Any, wanted: Sequence[Ordered]) -> list[tuple[Reading, int]]:
-        """Readings and the tokens of their prompts, one an order."""
-        orders: dict[str, set[int]] = {}
-        pairs = {pair.id: pair for pair, _ in wanted}
-        for pair, swapped in wanted:
-            orders.setdefault(pair.id, set()).add(int(swapped))
-        task = _Orders(
-            {
-                "task": "pandalm-compare",
-                "dataset_kwargs": {
-                    "protocol": self.told.protocol.value,
-                    "pairs": list(pairs.values()),
-                    "wanted": orders,
-                },
-                "metadata": {
-                    "protocol": self.told.protocol.value,
-                    "prompt": self.told.prompt.value,
-                    **self.told.model_args,
-                },
-            }
-        )
-        chat = self.told.prompt is PromptStyle.CHAT
-        requests = task.build(lm.apply_chat_template if chat else None)
-        answers = getattr(lm, task.OUTPUT_TYPE)(requests)
-        for request, answer in zip(requests, answers, strict=True):
-            request.resps.append(answer)
-        task.apply_filters()
-        return [self._reading(task, pair, swapped) for pair, swapped in wanted]
-
-    def _reading(self, task: _Orders, pair: Pair, swapped: bool) -> tuple[Reading, int]:
-        own = sorted(
-            (request for request in task.instances if request.doc["id"] == pair.id),
-            key=lambda request: request.idx,
-        )
-        scores = self.told.protocol is Protocol.LOGPROB
-        own = [one for one in own if one.idx // (3 if scores else 1) == int(swapped)]
-        told = [json.loads(request.filtered_resps["none"]) for request in own]
-        tokens = task.tokens(own[0])
-        if scores:
-            values = [one["logprob"] for one in told]
-            truncated = bool(told[0]["truncated"])
-            return read_logprobs(values, swapped=swapped, truncated=truncated), tokens
-        return Reading.from_json(told[0]), tokens
 
     def _ready(self) -> Any:
         if self._lm is None:
