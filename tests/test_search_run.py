@@ -193,8 +193,9 @@ def test_kills_two_workers_and_a_divergence_change_nothing(tmp_path: Path, base:
         way(study)
         states = list(Trainings(study).states().values())
         assert [state.stage for state in states] == ["complete", "complete", "failed"]
-        assert states[2].reason.startswith("diverged")
+        assert states[2].reason.startswith("diverged: train_judge: error: the training diverged")
         found = (study.folder / "answers").rglob("*.jsonl")
         answers.append({path.relative_to(study.folder): path.read_bytes() for path in found})
-    assert len(answers[0]) == 8  # 2 trainings × 2 epochs × 2 sets
+    # 2 trainings × 2 epochs × 2 sets, and the first epoch of the one that diverged in its second.
+    assert len(answers[0]) == 10
     assert answers[0] == answers[1]

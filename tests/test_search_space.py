@@ -81,6 +81,10 @@ def test_a_key_inside_another_is_named_with_a_dot(tmp_path: Path) -> None:
         ({"grid": {"epochs": [1], "seed": [1]}, "default": {}}, "one configuration; a choice"),
         ({"grid": {"epochs": [1], "schedule": ["..", "cosine"]}}, "cannot be the name of a folder"),
         ({"grid": {"epochs": [1], "learning_rate": ["1e-3", 0.001]}}, "names a value twice"),
+        (
+            {"grid": {"epochs": [1], "schedule": ["a b", "a-b"]}},
+            "the grid names a-b more than once",
+        ),
         ({"judge": {"modell": "rule"}}, "did you mean model?"),
         ({"answers": {"validation": "x", "decoding": "upstream"}}, "needs model: hf-judge"),
     ],

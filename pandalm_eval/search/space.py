@@ -171,6 +171,9 @@ class Space:
     def __post_init__(self) -> None:
         if problems := [*self._faulty_tuning(), *self._faulty_grid()]:
             raise UsageError("; ".join(problems) + ".")
+        names = [training.name for training in self.trainings]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(f"the grid names {listing(doubled, 3)} more than once.")
         for training in self.trainings:
             if len(training.name) > _LONGEST_NAME or not _NAME.fullmatch(training.name):
                 raise UsageError(f"{training.name[:80]!r} cannot be the name of a folder.")
@@ -274,7 +277,7 @@ def _plain(value: Any) -> Any:
 
 def _word(key: str, value: Any) -> str:
     """A value in a name: words stand for themselves, numbers have their key before them."""
-    told = str(value) if isinstance(value, str) else f"{key}-{value}"
+    told = value if isinstance(value, str) else f"{key}-{value}".replace("e+", "e")
     return re.sub(r"[^A-Za-z0-9._-]+", "-", told)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,9 @@ _REASONS = {
     "Disk quota exceeded": "disk full",
 }
 """What a failed process says, and what that is."""
+
+_ERROR = re.compile(r"[\w.]+: error: .*")
+"""How a command of ours says it; a progress bar may stand before it on the line."""
 
 
 def work(study: Study) -> None:
@@ -187,7 +191,8 @@ def _reason(code: int, log: Path, begin: int) -> str:
         file.seek(begin)
         lines = file.read().decode("utf-8", "replace").splitlines()
     said = [line.strip() for line in lines if line.strip()]
-    last = next((line for line in reversed(said) if ": error:" in line), said[-1] if said else "")
+    errors = [found[0] for line in said if (found := _ERROR.search(line))]
+    last = errors[-1] if errors else said[-1] if said else ""
     told = "\n".join(said[-40:])
     kind = next((kind for sign, kind in _REASONS.items() if sign in told), None)
     if kind is None and code < 0:
