@@ -81,7 +81,7 @@ OTHER = Judge(ties=0.2, flips=0.25, taste=0.1, prompt_scale=0.6, shared=0.0, tai
 def cells() -> list[Cell]:
     """Main setting, sweep of lean and invalid rate, the confirmation, and studies to tune on."""
     main = [
-        Cell("main", landscape, Judge(), seed, 0.02, 0.02, 1000)
+        Cell("main", landscape, Judge(), seed, 0.02, 0.02, 2000)
         for landscape, seed in ((flat, 11), (peaked, 12))
     ]
     sweep = [
@@ -91,7 +91,7 @@ def cells() -> list[Cell]:
         for invalid in RATES
     ]
     confirm = [
-        Cell("confirm", landscape, OTHER, seed, 0.03, 0.03, 500)
+        Cell("confirm", landscape, OTHER, seed, 0.03, 0.03, 1000)
         for landscape, seed in ((unstructured, 33), (stepped, 34))
     ]
     tune = [
