@@ -219,3 +219,39 @@ def small_data(write: Write, rows: list[dict[str, Any]], tmp_path: Path) -> Path
     verdicts = [{"idx": idx, "gpt_result": verdict} for idx, verdict in enumerate(told)]
     write(verdicts, "data/pandalm/gpt-3.5-turbo-testset-v1.json")
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def board_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `data`, and `out`: a run of the rule `longest` under two protocols."""
+    folder = tmp_path_factory.mktemp("run")
+    data = folder / "data" / "pandalm" / "testset-v1.json"
+    data.parent.mkdir(parents=True)
+    data.write_text(json.dumps(_ROWS), encoding="utf-8")
+    words = ["--model", "rule", "--model_args", "name=longest", "--log_samples"]
+    words += ["--tasks", "pandalm_human,pandalm_human_logprob", "--output_path", f"{folder}/out"]
+    from pandalm_eval.cli import main
+
+    assert main(["run", *words, "--metadata", f"data_dir={folder / 'data'}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def board(
+    board_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Path:
+    """A board with that run on it."""
+    from boards import FLAGS
+
+    from pandalm_eval.cli import main
+
+    monkeypatch.setenv("PANDALM_DATA", str(board_run / "data"))
+    assert (
+        main(["leaderboard", "add", f"{board_run}/out", "--board", f"{tmp_path}/board", *FLAGS])
+        == 0
+    )
+    capsys.readouterr()
+    return tmp_path / "board"

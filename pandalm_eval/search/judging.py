@@ -102,15 +102,13 @@ class Judge:
         )
         if not distinct:
             return
-        lm = self._ready()
-        start = time.monotonic()
-        found = self._orders.ask(lm, distinct)
-        took = (time.monotonic() - start) / len(found)
+        found = self._orders.ask(self._ready(), distinct)
         self.readings.add(
-            (pair, swapped, Kept(pair.text_hash, answer.reading, answer.tokens, took))
+            (pair, swapped, Kept(pair.text_hash, answer.reading, answer.tokens, answer.seconds))
             for (pair, swapped), answer in zip(distinct, found, strict=True)
         )
-        self.made += Costs(len(found), sum(answer.tokens for answer in found), took * len(found))
+        for answer in found:
+            self.made += Costs(1, answer.tokens, answer.seconds)
         self._watch(len(found))
         if len(distinct) < len(wanted):
             self._read([one for one in wanted if self._known(one) is None])
