@@ -15,7 +15,10 @@ from pandalm_eval.judgments import Protocol
 from pandalm_eval.prompts import PromptStyle
 from pandalm_eval.store import stored
 
-_EXAMPLE = '\'{"judge": {"model": "hf-judge", "model_args": {"pretrained": "…"}}}\''
+_EXAMPLE = (
+    '\'{"judge": {"model": "hf-judge", "model_args": {"pretrained": "…"}}}\' '
+    '(a search: --judge \'{"model": …, "model_args": {…}}\')'
+)
 _WITHOUT_WEIGHTS = ("rule", "recorded")
 
 

@@ -19,6 +19,10 @@ from pandalm_eval.records import read_records
 _log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NAMING = (
+    '--metadata \'{"responses": {"NAME": "FILE", …}}\' '
+    '(a search: --responses \'{"NAME": "FILE", …}\')'
+)
 # Keys of the results file end in these, so that no candidate's name may.
 _SUFFIXES = ("_stderr", "_ci_low", "_ci_high")
 
@@ -69,7 +73,7 @@ def read_candidates(
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(
             f"two response files are of one candidate: {listing(doubled)}. Name them apart: "
-            '--metadata \'{"responses": {"NAME": "FILE", …}}\'.'
+            f"{_NAMING}."
         )
     return candidates
 
@@ -125,7 +129,7 @@ def read_candidate(path: Path, name: str | None = None, prompts: Path | None = N
         raise UsageError(
             f"{path}: {name!r} is no candidate name (letters, digits, dot, underscore, hyphen; not "
             f"ending in {', '.join(_SUFFIXES)}). Give one: "
-            '--metadata \'{"responses": {"NAME": "FILE", …}}\'.'
+            f"{_NAMING}."
         )
     return Candidate(name, answers, path)
 
@@ -164,7 +168,7 @@ def _by_order(path: Path, texts: list[str], prompts: Path | None) -> dict[Prompt
     if prompts is None:
         raise UsageError(
             f"{path}: is a plain list of texts; name the prompt file whose order it has: "
-            "--metadata instructions=FILE."
+            "--metadata instructions=FILE (a search: --instructions FILE)."
         )
     asked = read_prompts(prompts)
     if len(asked) != len(texts):
