@@ -62,6 +62,11 @@ class Engine:
         pad = tokenizer.pad_token_id
         self._pad: int | None = self._eos[0] if pad is None and self._eos else pad
 
+    @property
+    def packs(self) -> bool:
+        """Whether the prompts of a batch are read without padding."""
+        return self._prefill.works
+
     @torch.inference_mode()
     def generate(self, batch: list[Reading]) -> list[JudgeText]:
         """Continue prompts that share one decoding."""

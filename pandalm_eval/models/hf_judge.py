@@ -73,7 +73,7 @@ class HFJudge(SplitLM):
         if not pretrained:
             raise UsageError("--model hf-judge needs --model_args pretrained=FOLDER or OWNER/NAME.")
         super().__init__()
-        self._batching = Batching(_rows(batch_size), _positive("max_batch_size", max_batch_size))
+        rows, most_rows = _rows(batch_size), _positive("max_batch_size", max_batch_size)
         self._max_length = None if max_length is None else _positive("max_length", max_length)
         self._checkpoint = Checkpoint(
             pretrained=str(pretrained),
@@ -99,6 +99,7 @@ class HFJudge(SplitLM):
         self._device = self.model.device
         self._encoder = Encoder(self.tokenizer)
         self._engine = Engine(self.model, self.tokenizer)
+        self._batching = Batching(rows, most_rows, packed=self._engine.packs)
         LIVE.add(self)
 
     @property
