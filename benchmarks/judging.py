@@ -204,12 +204,9 @@ def _new_tokens(answers: Sequence[Any], pairs: int) -> float | None:
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """The measurement as a table with what it says below."""
-    rows = [
-        "| way | orders | pairs/s | readings/s | s a pair | new tokens a pair | ratio | of the limit |"
-    ]
-    rows.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    """The measurement as a table, with what its columns mean."""
     base = found["ways"].get(UPSTREAM)
+    rows = []
     for way, one in found["ways"].items():
         seconds, (least, most) = one["s_a_pair"], one["s_a_pair_span"]
         new = "–" if one["new_tokens_a_pair"] is None else f"{one['new_tokens_a_pair']:.1f}"
@@ -219,21 +216,20 @@ def markdown(found: dict[str, Any]) -> str:
             f"| {seconds:.3g} ({least:.3g} to {most:.3g}) | {new} | {ratio} "
             f"| {one['share_of_limit']:.2f} |"
         )
-    return "\n".join(
-        [
-            f"{found['model']}, {found['parameters'] / 1e6:.1f}M parameters, {found['dtype']}; "
-            f"{found['pairs']} pairs, all those of {found['prompts']} prompts; median (span) of "
-            f"{found['repeats']} turns.",
-            "",
-            *rows,
-            "",
-            "Ratio: upstream's seconds a pair by the way's own. Of the limit: the least seconds by the "
-            f"way's own. A pair has {found['prompt_tokens_a_pair']:.0f} prompt tokens in its two "
-            f"orders, {found['unique_tokens_a_pair']:.0f} that no other prompt shares, which demand "
-            f"{found['gflop_a_pair']:.1f} GFLOP; at {found['gflop_a_second']:.0f} GFLOP/s, the best "
-            f"rate of a 2048³ product in bfloat16, {found['limit_s_a_pair']:.3f} s.",
-        ]
-    )
+    return f"""{found["model"]}, {found["parameters"] / 1e6:.1f}M parameters, {found["dtype"]}; \
+{found["pairs"]} pairs, all those of {found["prompts"]} prompts; median (span) of \
+{found["repeats"]} turns.
+
+| way | orders | pairs/s | readings/s | s a pair | new tokens a pair | ratio | of the limit |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+{chr(10).join(rows)}
+
+Ratio: upstream's seconds a pair by the way's own. Of the limit: the least seconds by the way's own.
+A pair has {found["prompt_tokens_a_pair"]:.0f} prompt tokens in its two orders, \
+{found["unique_tokens_a_pair"]:.0f} that no other prompt shares, which demand \
+{found["gflop_a_pair"]:.1f} GFLOP;
+at {found["gflop_a_second"]:.0f} GFLOP/s, the best rate of a 2048³ product in bfloat16, \
+{found["limit_s_a_pair"]:.3f} s."""
 
 
 def main() -> int:

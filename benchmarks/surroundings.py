@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,10 +33,10 @@ def machine() -> dict[str, Any]:
 def _processor() -> str:
     """The processor's name, and which of the instructions that matter here it has."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            lines = [line.partition(":") for line in file]
+        text = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:
         return platform.processor() or platform.machine()
+    lines = [line.partition(":") for line in text.splitlines()]
     told = {key.strip(): value.strip() for key, _, value in lines}
     has = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in told.get("flags", "").split()]
     return f"{told.get('model name', platform.machine())} ({', '.join(has) or 'no bf16 products'})"
