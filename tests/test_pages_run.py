@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import importlib
 import json
 import re
@@ -144,9 +143,14 @@ def test_page_runs(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) 
         assert "<table" in (folder / "report/index.html").read_text("utf-8")
 
 
+def expanded(word: str) -> list[str]:
+    """Files, where a shell would put them for the word."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
 def check_command(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It ends as it should, answers, and leaves the files that it names."""
-    words = [one for word in shlex.split(command) for one in sorted(glob.glob(word)) or [word]]
+    words = [one for word in shlex.split(command) for one in expanded(word)]
     if words[:2] == ["python", "-m"]:
         code = training.command(importlib.import_module(words[2]).main, words[3:])
         assert code == 0, f"{command}\n{capsys.readouterr().err[-2000:]}"
