@@ -1,8 +1,9 @@
 """`hf-judge`: a transformers model whose readings are exact.
 
 What it answers is what plain `model.generate` answers to the single prompt, and the tokens that it
-scores decode to prompt + verdict. With `batch_size=1` that holds to the bit; larger batches change
-the rounding of matrix products, so that in bfloat16 two nearly equal tokens may change places.
+scores decode to prompt + verdict. With `batch_size=1` that holds to the bit. Larger batches change
+the rounding of matrix products: generated verdicts that this could turn are read again alone, while
+what stands behind them, and in bfloat16 probabilities from their second digit on, may differ.
 """
 
 from __future__ import annotations
