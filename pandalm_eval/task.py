@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,30 @@ class PairwiseJudge(ConfigurableTask):
         """What a judge that agrees with gold would write first; empty without gold."""
         return next((TARGETS[label] for label in LABELS if label == doc["gold"]), "")
 
+    def doc_iterator(
+        self,
+        *,
+        rank: int = 0,
+        limit: int | None = None,
+        world_size: int = 1,
+        samples: list[int] | None = None,
+    ) -> Iterator[tuple[int, Any]]:
+        """Documents of a process with their numbers.
+
+        Those of a prompt stay together, as a judge reads what they share once. Where there are
+        fewer prompts than processes, single documents are dealt out as the harness does.
+        """
+        docs = list(super().doc_iterator(limit=limit, samples=samples))
+        prompts = Counter(doc["prompt_id"] for _, doc in docs)
+        if len(prompts) < world_size:
+            return iter(docs[rank::world_size])
+        held = [0] * world_size
+        owner = {}
+        for prompt, count in prompts.most_common():  # the largest first, each to who has least
+            owner[prompt] = held.index(min(held))
+            held[owner[prompt]] += count
+        return iter([(number, doc) for number, doc in docs if owner[doc["prompt_id"]] == rank])
+
     # Requests ----------------------------------------------------------------------------------
 
     def build_all_requests(
@@ -194,8 +219,10 @@ class PairwiseJudge(ConfigurableTask):
             )
         if self.settings.protocol is Protocol.LOGPROB and chat_template is not None:
             backends.refuse_unscored(type(getattr(chat_template, "__self__", None)))
-        part = {key: arguments.get(key) for key in ("limit", "samples")}
-        count = sum(1 for _ in self.doc_iterator(**part))
+        documents = self.doc_iterator(
+            limit=arguments.get("limit"), samples=arguments.get("samples")
+        )
+        count = sum(1 for _ in documents)
         if count < world_size:
             raise UsageError(
                 f"{self.config.task}: {count} documents cannot be split over {world_size} "

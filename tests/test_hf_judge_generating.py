@@ -120,6 +120,27 @@ def test_a_judge_with_a_token_that_ends_its_thoughts_is_not_stopped(
     assert texts == plain(folders["merged"], PROMPTS[:2])
 
 
+def test_a_prompt_asked_twice_is_read_once(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = judge(folders["merged"], batch_size=4)
+    read: list[int] = []
+    generated = subject._engine.generate
+
+    def counted(batch: list[Reading]) -> Any:
+        read.append(len(batch))
+        return generated(batch)
+
+    monkeypatch.setattr(subject._engine, "generate", counted)
+    prompts = [PROMPTS[0], PROMPTS[1], PROMPTS[0]]
+    texts = generate(subject, prompts)
+    assert sum(read) == 2
+    assert texts == plain(folders["merged"], prompts)
+    read.clear()
+    generate(subject, prompts, do_sample=True, temperature=1.0)
+    assert sum(read) == 3  # a drawn text is drawn anew
+
+
 def test_stop_strings_end_no_beam(folders: dict[str, Path]) -> None:
     folder = folders["merged"]
     whole = plain(folder, PROMPTS, **UPSTREAM)
@@ -219,7 +240,7 @@ def test_an_unknown_generation_argument_is_named() -> None:
 
 def readings(*lengths: int, new: int = 8) -> list[Reading]:
     decoding = Decoding(until=(), max_new_tokens=new, arguments=(("num_beams", 1),))
-    return [Reading(place, [place] * length, decoding) for place, length in enumerate(lengths)]
+    return [Reading([place] * length, decoding) for place, length in enumerate(lengths)]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +267,7 @@ def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) ->
         tried.append(len(batch))
         if sum(len(one.ids) for one in batch) > 10:
             raise torch.OutOfMemoryError
-        return [one.place for one in batch]
+        return [one.ids[0] for one in batch]
 
     assert run_fitting(run, readings(4, 4, 4, 4)) == [0, 1, 2, 3]
     assert tried == [4, 2, 2]

@@ -83,6 +83,11 @@ class Decoding:
     def num_beams(self) -> int:
         return int(dict(self.arguments)["num_beams"])
 
+    @property
+    def samples(self) -> bool:
+        """Whether tokens are drawn, so that the same prompt may get another text."""
+        return bool(dict(self.arguments)["do_sample"])
+
     def config(self, **token_ids: Any) -> GenerationConfig:
         """Return the configuration for `generate`; `token_ids` are those of end and padding."""
         return GenerationConfig(

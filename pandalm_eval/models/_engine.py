@@ -23,11 +23,11 @@ Score = tuple[float, bool]
 
 @dataclass
 class Reading:
-    """A prompt to be continued; `place` is that of its request."""
+    """A prompt to be continued; `places` are those of its requests."""
 
-    place: int
     ids: list[int]
     decoding: Decoding
+    places: list[int] = field(default_factory=list)
 
     @property
     def tokens(self) -> int:
@@ -138,8 +138,7 @@ class Engine:
 
     def _close_calls(self, decoding: Decoding, rows: int, width: int) -> CloseCalls | None:
         """What watches a greedy batch; a single prompt is plain, and thoughts have any length."""
-        greedy = decoding.num_beams == 1 and not dict(decoding.arguments)["do_sample"]
-        if rows == 1 or not greedy or thinks_aloud(self._tokenizer):
+        if rows == 1 or decoding.num_beams > 1 or decoding.samples or thinks_aloud(self._tokenizer):
             return None
         return CloseCalls(self._tokenizer, self._model.dtype, rows=rows, prompt_width=width)
 

@@ -174,28 +174,34 @@ class HFJudge(SplitLM):
                 cut, as the head of a judge's prompt is its instruction).
             UsageError: an unknown generation argument.
         """
-        readings = []
+        readings: dict[tuple[Any, ...], Reading] = {}
+        lengths = []
         for place, request in enumerate(requests):
             prompt, arguments = request.args
             decoding = Decoding.from_arguments(arguments, default_budget=self.max_gen_toks)
-            readings.append(Reading(place, self._encoder.prompt(prompt), decoding))
+            # A prompt that is asked for twice is read once, unless its text is drawn.
+            key = (prompt, decoding, place if decoding.samples else None)
+            reading = readings.get(key)
+            if reading is None:
+                reading = readings[key] = Reading(self._encoder.prompt(prompt), decoding)
+            reading.places.append(place)
+            lengths.append(len(reading.ids) + decoding.max_new_tokens)
         self._require_prompts(requests)
-        self._require_fit(
-            requests, [len(one.ids) + one.decoding.max_new_tokens for one in readings]
-        )
+        self._require_fit(requests, lengths)
         texts: dict[int, JudgeText] = {}
         with self._progress(len(requests), "generating") as bar:
-            for decoding in dict.fromkeys(one.decoding for one in readings):
-                same = [one for one in readings if one.decoding == decoding]
+            for decoding in dict.fromkeys(one.decoding for one in readings.values()):
+                same = [one for one in readings.values() if one.decoding == decoding]
                 for batch in self._batching.split(same):
                     for reading, text in zip(
                         batch, run_fitting(self._engine.generate, batch), strict=True
                     ):
-                        texts[reading.place] = text
-                        self.cache_hook.add_partial(
-                            "generate_until", requests[reading.place].args, text
-                        )
-                    bar.update(len(batch))
+                        for place in reading.places:
+                            texts[place] = text
+                            self.cache_hook.add_partial(
+                                "generate_until", requests[place].args, text
+                            )
+                        bar.update(len(reading.places))
         return [texts[place] for place in range(len(requests))]
 
     def loglikelihood(self, requests: list[Instance]) -> list[Score]:
