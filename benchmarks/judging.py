@@ -117,7 +117,7 @@ def limit(judge: HFJudge, pairs: list[Pair]) -> tuple[int, int, float]:
     """Prompt tokens of both orders, those that differ, and the operations that these demand."""
     asked = requests(pairs, Protocol.VERDICT, Decoding.GREEDY, settles=True)
     rows = [judge.tokenizer(request.args[0])["input_ids"] for request in asked]
-    depths = list(_own_depths(sorted(rows)))
+    depths = list(own_depths(rows))
     config = judge.model.config.get_text_config()
     width = config.hidden_size * config.num_hidden_layers
     return (
@@ -128,9 +128,9 @@ def limit(judge: HFJudge, pairs: list[Pair]) -> tuple[int, int, float]:
     )
 
 
-def _own_depths(rows: Sequence[Sequence[int]]) -> Iterable[int]:
-    """Places of the tokens of sorted rows that no row before has after the same beginning."""
-    for before, row in pairwise([(), *rows]):
+def own_depths(rows: Sequence[Sequence[int]]) -> Iterable[int]:
+    """Places of the tokens that no other row has after the same beginning, counted once each."""
+    for before, row in pairwise([(), *sorted(rows)]):
         differ = (place for place, (a, b) in enumerate(zip(before, row, strict=False)) if a != b)
         yield from range(next(differ, min(len(before), len(row))), len(row))
 

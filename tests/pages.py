@@ -34,6 +34,7 @@ PARSED_ONLY = (
     "deepspeed ",
     "pandalm-eval run --model hf ",
     "pandalm-eval run --model hf-judge ",
+    "pandalm-eval run --model vllm ",
     "pandalm-eval run --model local-chat-completions ",
     "python -m train_judge.label pairs.jsonl ",  # a teacher
     "python -m train_judge.train --config train_judge/configs/",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import fnmatch
-import importlib
+import importlib.util
 import inspect
 import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,9 +69,9 @@ def test_command_is_parsed(command: str) -> None:
         assert step.build_parser().parse_args(words[training[0] + 1 :])
     elif words[:2] == ["lm_eval", "run"]:
         check_run(words[2:])
-    elif words[0] == "torchrun":
+    elif words[0] in ("torchrun", "accelerate"):
         place = words.index("-m")
-        assert words[1:place] == ["--nproc_per_node", "2"]
+        assert words[1:place] in (["--nproc_per_node", "2"], ["launch", "--num_processes", "8"])
         assert words[place : place + 3] == ["-m", "pandalm_eval", "run"]
         check_run(words[place + 3 :])
     elif words[:2] == ["pandalm-eval", "run"]:
@@ -97,8 +99,26 @@ def check_run(words: list[str]) -> None:
     assert set(metadata) <= set(KEYS)
     if parsed.model == "hf-judge":
         assert set(parsed.model_args) <= set(inspect.signature(HFJudge.__init__).parameters)
+    elif parsed.model == "vllm":
+        assert set(parsed.model_args) <= arguments_of_vllm()
     elif parsed.model not in MODELS:
         assert inspect.isclass(get_model(parsed.model))
+
+
+def arguments_of_vllm() -> set[str]:
+    """Of the harness's class, which cannot be imported where vLLM is not installed."""
+    spec = importlib.util.find_spec("lm_eval.models.vllm_causallms")
+    assert spec
+    assert spec.origin
+    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
+    (own,) = (
+        part
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == "VLLM"
+        for part in node.body
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__"
+    )
+    return {argument.arg for argument in own.args.args}
 
 
 def task_names() -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from pandalm_eval.errors import InputError, UsageError
+from pandalm_eval.errors import InputError, UsageError, listing
 from pandalm_eval.judgments import Reading
 from pandalm_eval.metrics import UNDEFINED
 from pandalm_eval.records import read_object
@@ -238,7 +238,7 @@ def as_text(chosen: Chosen) -> str:
         f"{chosen.best} is chosen by {chosen.strategy} among {len(chosen.candidates)} candidates "
         f"on {chosen.prompts} prompts{error}.",
         f"Not told apart from it by all kept readings ({len(chosen.equal)}): "
-        f"{', '.join(sorted(chosen.equal)) or 'none'}.",
+        f"{listing(sorted(chosen.equal)) or 'none'}.",
         f"{chosen.asked} readings asked for and {chosen.probed} more to learn how consistent the "
         f"judge is; {chosen.made} of them new ({chosen.tokens} prompt tokens, {chosen.seconds:.0f} "
         f"s). {_judge(chosen)}: invalid rate {_share(chosen.invalid_rate)}; first-position rate "
