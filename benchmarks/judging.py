@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -164,6 +165,7 @@ def measure(
         model_args = f"pretrained={gguf.parent},gguf_file={gguf.name},dtype=bfloat16"
     judge = HFJudge(**simple_parse_args_string(model_args), batch_size="auto")
     plain = HFJudge(**simple_parse_args_string(model_args), batch_size=1)
+    logging.getLogger("lm_eval.models").setLevel(logging.ERROR)  # stock models take loaded weights
     pairs = chosen(file, prompts)
     every = {way: run for way, run in ways(judge, plain, pairs).items() if way not in without}
     for way, run in ways(judge, plain, pairs[:1]).items():
