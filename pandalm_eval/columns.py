@@ -348,8 +348,11 @@ class Columns(Sequence[Judgment]):
         return sum(int(which.sum()) for which in found)
 
     def labels(self, annotator: int) -> Codes:
-        """What one annotator says of each pair."""
-        told = [CODES[labels[annotator]] for labels in self.annotators]
+        """What one annotator says of each pair, -1 where a pair has fewer of them."""
+        told = [
+            CODES[labels[annotator]] if annotator < len(labels) else NONE
+            for labels in self.annotators
+        ]
         return np.array(told, np.int8)[self.annotated]
 
     def keys(self) -> npt.NDArray[np.int64]:

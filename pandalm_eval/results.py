@@ -279,7 +279,7 @@ def common_judgments(first: Run, second: Run) -> tuple[Columns, Columns]:
 
     Matched by id and text hash: an id alone may stand for another pair in another set.
     """
-    if first.judgments is None or second.judgments is None:
+    if not first.judgments or not second.judgments:
         return Columns.of(()), Columns.of(())
     ordered = first.judgments.by_index()
     keys, others = ordered.keys(), second.judgments.keys()

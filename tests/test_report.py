@@ -18,6 +18,7 @@ import report_runs
 from test_metrics import judgment
 
 from pandalm_eval.cli import main
+from pandalm_eval.columns import Columns
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.metrics import calibration_bins
@@ -227,7 +228,8 @@ def test_changes_by_hand() -> None:
         judgment(4, FIRST, INVALID, FIRST),
     ]
     assert Changes.of(judged) == Changes(4, 3, 1, 1, 1)
-    assert [is_changed(one) for one in judged] == [False, True, True, True, False]
+    assert is_changed(Columns.of(judged)).tolist() == [False, True, True, True, False]
+    assert not is_changed(Columns.of([replace(judged[1], readings=judged[1].readings[:1])])).any()
 
 
 def test_bar_by_hand() -> None:

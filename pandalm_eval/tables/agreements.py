@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pandalm_eval.columns import INVALID, Columns
+from pandalm_eval.columns import INVALID, NONE, Columns
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.metrics import summarise
 from pandalm_eval.results import Run, common_judgments
@@ -86,6 +86,7 @@ def annotators(runs: Sequence[Run]) -> list[str]:
             continue
         raters = [judged.labels(number) for number in range(len(judged[0].annotators))]
         codes = np.stack(raters, axis=1).astype(np.float64)
+        codes[codes == NONE] = np.nan
         found = krippendorff_alpha(codes, judged.clusters())
         told = with_interval(found.value, found.low, found.high)
         notes.append(

@@ -143,9 +143,9 @@ def human_rows(run: Run) -> list[Row]:
         return []
     rows = _annotator_pair_rows(judged)
     for number in range(len(judged[0].annotators)):
-        gold = _others(judged, number)
-        if (gold != NONE).any():
-            told = judged.told(judged.labels(number), gold).take(gold != NONE)
+        labels, gold = judged.labels(number), _others(judged, number)
+        if (known := (labels != NONE) & (gold != NONE)).any():
+            told = judged.told(labels, gold).take(known)
             figures = summarise(told, Protocol.SINGLE)
             rows.append(_row(f"annotator {number + 1}", "human", "single", CEILING, figures))
     return rows
@@ -155,7 +155,10 @@ def _annotator_pair_rows(judged: Columns) -> list[Row]:
     """Agreement and kappa of every two annotators."""
     rows = []
     for one, other in itertools.combinations(range(len(judged[0].annotators)), 2):
-        figures = summarise(judged.told(judged.labels(other), judged.labels(one)), Protocol.SINGLE)
+        labels, golds = judged.labels(other), judged.labels(one)
+        if not (known := (labels != NONE) & (golds != NONE)).any():
+            continue
+        figures = summarise(judged.told(labels, golds).take(known), Protocol.SINGLE)
         gold = f"annotator {one + 1}"
         rows.append(_row(f"annotator {other + 1}", "human", "single", gold, figures))
     return rows
