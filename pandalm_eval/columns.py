@@ -6,10 +6,11 @@ object; whoever counts takes the columns.
 
 from __future__ import annotations
 
+import json
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -369,6 +370,16 @@ class Columns(Sequence[Judgment]):
         order = Order(verdict, np.full_like(verdict, NONE), np.zeros(len(verdict), np.bool_))
         gold = self.gold if gold is None else gold
         return replace(self, orders=(order,), verdict=verdict, gold=gold, probabilities=None)
+
+
+def write_judgments(path: Path, run: RunName, judgments: Iterable[Judgment]) -> int:
+    """Write JSONL, a judgment a line in pair order; returns the number of lines."""
+    head = asdict(run)
+    judged = Columns.of(judgments).by_index()
+    with path.open("w", encoding="utf-8") as file:
+        for judgment in judged:
+            file.write(json.dumps(head | judgment.to_json(), allow_nan=False) + "\n")
+    return len(judged)
 
 
 def read_judgments(path: Path) -> tuple[RunName, Columns]:

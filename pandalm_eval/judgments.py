@@ -7,9 +7,8 @@ set, so that figures can be recomputed from it and it can be published.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -298,24 +297,8 @@ class RunName:
     gold_source: str
 
 
-def write_judgments(path: Path, run: RunName, judgments: Iterable[Judgment]) -> int:
-    """Write JSONL, a judgment a line in pair order; returns the number of lines."""
-    head = {
-        "task": run.task,
-        "judge": run.judge,
-        "protocol": run.protocol.value,
-        "prompt": run.prompt,
-        "decoding": run.decoding,
-        "gold_source": run.gold_source,
-    }
-    ordered = sorted(judgments, key=lambda judgment: judgment.index)
-    lines = [json.dumps(head | judgment.to_json(), allow_nan=False) for judgment in ordered]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return len(lines)
-
-
 def stream_judgments(path: Path) -> Iterator[tuple[RunName, Judgment]]:
-    """Yield the run and the judgment of each line of a file that `write_judgments` made.
+    """Yield the run and the judgment of each line of a file that `columns.write_judgments` made.
 
     Pairs may stand there twice; `columns.read_judgments` refuses that.
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pandalm_eval.columns import read_judgments
+from pandalm_eval.columns import read_judgments, write_judgments
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import (
     Judgment,
@@ -25,7 +25,6 @@ from pandalm_eval.judgments import (
     read_logprobs,
     read_text,
     resolve,
-    write_judgments,
 )
 from pandalm_eval.verdicts import LABELS, Invalid, Verdict
 

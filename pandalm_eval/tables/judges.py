@@ -16,8 +16,8 @@ from pandalm_eval.columns import CODES, INVALID, NONE, Codes, Columns
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.metrics import summarise
-from pandalm_eval.models.rule import apply_rule
 from pandalm_eval.results import Run
+from pandalm_eval.rules import apply_rule
 from pandalm_eval.settings import HUMAN
 from pandalm_eval.tables import judges_text
 from pandalm_eval.tables.agreements import agreements, annotators
