@@ -61,6 +61,11 @@ class Texts(Sequence[str]):
             return Texts(self._bytes, starts, ends)
         return self._bytes[starts:ends].decode("utf-8", "surrogatepass")
 
+    def __iter__(self) -> Iterator[str]:
+        bytes = self._bytes
+        for start, end in zip(self._starts, self._ends, strict=True):
+            yield bytes[start:end].decode("utf-8", "surrogatepass")
+
     def take(self, rows: Numbers) -> Texts:
         """Those at some places."""
         return Texts(self._bytes, self._starts[rows], self._ends[rows])

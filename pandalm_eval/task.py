@@ -14,6 +14,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ class PairwiseJudge(ConfigurableTask):
         if self.settings.protocol is Protocol.LOGPROB and chat_template is not None:
             backends.refuse_unscored(type(getattr(chat_template, "__self__", None)))
         part = {key: arguments.get(key) for key in ("limit", "samples")}
-        count = sum(1 for _ in self.doc_iterator(**part))
+        count = sum(1 for _ in islice(self.doc_iterator(**part), world_size))
         if count < world_size:
             raise UsageError(
                 f"{self.config.task}: {count} documents cannot be split over {world_size} "

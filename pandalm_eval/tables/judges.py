@@ -54,11 +54,12 @@ class JudgesTable:
         """
         runs = [_labelled(run) for run in runs]
         rows = [run_row(run) for run in runs]
-        for judged in pair_sets(runs):
+        sets = pair_sets(runs)
+        for judged in sets:
             rows += rule_rows(judged) + human_rows(judged)
         if any(is_test_set(run) for run in runs):
             rows += published_rows()
-        notes = limited_notes(runs) + _notes(rows) + annotators(pair_sets(runs))
+        notes = limited_notes(runs) + _notes(rows) + annotators(sets)
         return cls(rows, agreements(runs), notes)
 
     def as_json(self) -> dict[str, Any]:
