@@ -148,10 +148,10 @@ def _on_judgments(folder: Path, count: int) -> Iterator[tuple[str, list[str]]]:
     yield "table --kind models", _ours("table", path, "--kind", "models")
     yield "report --no_text", _ours("report", path, "--no_text", "-o", folder / "page")
     yield "redact", _ours("redact", path, "-o", folder / "redacted")
-    board, added = folder / "board", ("--training_data", "unknown", "--name", "one")
+    board = folder / "board"
     yield (
         "leaderboard add",
-        _ours("leaderboard", "add", path, "--board", board, *SUBMISSION, *added),
+        _ours("leaderboard", "add", path, "--board", board, *SUBMISSION),
     )
     yield "leaderboard check", _ours("leaderboard", "check", board)
 

@@ -74,12 +74,11 @@ def _cut(part: str, text: str, known: Set[str]) -> Iterator[str]:
         yield piece
 
 
-def browser_data(runs: Sequence[Run], *, with_text: bool, most: int = MOST) -> dict[str, Any]:
+def browser_data(runs: Sequence[Run], *, with_text: bool) -> dict[str, Any]:
     """What the script is given.
 
-    Args:
-        most: judgments to list. Of more, each so-many-th pair of every run is listed, so that runs
-            on the same pairs have the same ones.
+    Of more than `MOST` judgments each so-many-th pair of every run is listed, so that runs on the
+    same pairs have the same ones.
 
     Returns:
         hidden: pattern of characters to be shown by number; verdicts: their names by number;
@@ -90,7 +89,7 @@ def browser_data(runs: Sequence[Run], *, with_text: bool, most: int = MOST) -> d
         What is absent at the end of a list is left out. all: how many judgments there are.
     """
     count = sum(len(run.judgments or ()) for run in runs)
-    step = max(1, -(-count // most))
+    step = max(1, -(-count // MOST))
     pool, names = Pool(), Pool()
     told_runs, rows = [], []
     keys: dict[str, int] = {}
