@@ -42,7 +42,7 @@ _REASON_CODES = {reason: code for code, reason in enumerate(Invalid)} | {None: N
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texts(Sequence[str]):
-    """Texts that stand in one another's wake in memory: their bytes, and 8 for where they end."""
+    """Texts one behind the other in one piece of memory: their bytes, and 8 for where each ends."""
 
     _bytes: bytearray
     _starts: Numbers
@@ -62,9 +62,8 @@ class Texts(Sequence[str]):
         return self._bytes[starts:ends].decode("utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
-        bytes = self._bytes
         for start, end in zip(self._starts, self._ends, strict=True):
-            yield bytes[start:end].decode("utf-8", "surrogatepass")
+            yield self._bytes[start:end].decode("utf-8", "surrogatepass")
 
     def take(self, rows: Numbers) -> Texts:
         """Those at some places."""
@@ -163,8 +162,8 @@ class _GatheredOrder:
         self._verdict.append(NONE if reading is None else CODES[reading.verdict])
         self._reason.append(NONE if reading is None else _REASON_CODES[reading.reason])
         self._truncated.append(reading is not None and reading.truncated)
-        timed = reading is not None and reading.seconds is not None
-        self._seconds.add((reading.seconds,) if timed else None)  # type: ignore[union-attr, arg-type]
+        seconds = None if reading is None else reading.seconds
+        self._seconds.add(None if seconds is None else (seconds,))
         self._probabilities.add(None if reading is None else reading.probabilities)
 
     def order(self) -> Order:
