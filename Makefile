@@ -38,7 +38,7 @@ check: setup
 	$(BIN)/pandalm-eval leaderboard build results --check
 
 bench: setup
-	$(BIN)/python benchmarks/upstream_way.py
+	$(BIN)/python benchmarks/bench.py
 
 tables: setup
 	$(BIN)/python results/make_tables.py

@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
 from transformers import DataCollatorForSeq2Seq, Trainer
 
 from train_judge.arguments import training_arguments
@@ -76,7 +74,67 @@ def upstream(config: Config) -> tuple[float, int]:
     return time.perf_counter() - start, sum(len(row["input_ids"]) for row in rows)
 
 
-WAYS: dict[str, Any] = {"upstream's way": upstream, "`train_judge`": ours}
+UPSTREAM, OURS = "upstream's way", "`train_judge`"
+WAYS: dict[str, Any] = {UPSTREAM: upstream, OURS: ours}
+
+
+def measure(
+    model: str,
+    lines: Sequence[str],
+    *,
+    max_length: int = 1024,
+    repeats: int = 2,
+    gguf_file: str | None = None,
+) -> dict[str, Any]:
+    """Tokens a second of each way.
+
+    Args:
+        model: folder of the base model, with `gguf_file` if it is one.
+        lines: of a JSONL file of examples.
+    """
+    speeds: dict[str, list[float]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        examples = Path(folder, "examples.jsonl")
+        examples.write_text("\n".join(lines), "utf-8")
+        config = Config(
+            pretrained=model,
+            gguf_file=gguf_file,
+            train=str(examples),
+            output=folder,
+            max_length=max_length,
+            swap=Swap.NONE,
+            epochs=1,
+            batch=16,
+            micro_batch=8,
+            log_every=10**6,
+        )
+        for repeat in range(repeats):
+            for way, run in WAYS.items():
+                seconds, tokens = run(replace(config, output=f"{folder}/{repeat}-{way[0]}"))
+                speeds[way].append(tokens / seconds)
+    return {
+        "examples": len(lines),
+        "max_length": max_length,
+        "repeats": repeats,
+        "tokens_a_second": speeds,
+        "ratio": statistics.median(speeds[OURS]) / statistics.median(speeds[UPSTREAM]),
+    }
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The measurement as a table."""
+    rows = "\n".join(
+        f"| {way} | {statistics.median(each):.1f} | {', '.join(f'{one:.1f}' for one in each)} |"
+        for way, each in found["tokens_a_second"].items()
+    )
+    return f"""{found["examples"]} examples of at most {found["max_length"]} tokens, batch 16 in \
+passes of 8.
+
+| way | tokens a second, median | each |
+| --- | --- | --- |
+{rows}
+
+Ratio of the medians: {found["ratio"]:.2f}."""
 
 
 def main() -> int:
@@ -88,37 +146,12 @@ def main() -> int:
     parser.add_argument("--max_length", type=int, default=1024)
     parser.add_argument("--repeats", type=int, default=2)
     options = parser.parse_args()
-    speeds: dict[str, list[float]] = {way: [] for way in WAYS}
-    with tempfile.TemporaryDirectory() as folder:
-        lines = options.examples_file.read_text("utf-8").splitlines()[: options.examples]
-        examples = Path(folder, "examples.jsonl")
-        examples.write_text("\n".join(lines), "utf-8")
-        config = Config(
-            pretrained=options.model,
-            train=str(examples),
-            output=folder,
-            max_length=options.max_length,
-            swap=Swap.NONE,
-            epochs=1,
-            batch=16,
-            micro_batch=8,
-            log_every=10**6,
-        )
-        for repeat in range(options.repeats):
-            for way, run in WAYS.items():
-                seconds, tokens = run(replace(config, output=f"{folder}/{repeat}-{way[0]}"))
-                speeds[way].append(tokens / seconds)
-    medians = {way: statistics.median(found) for way, found in speeds.items()}
+    lines = options.examples_file.read_text("utf-8").splitlines()[: options.examples]
     print(
-        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"transformers {transformers.__version__}, {len(lines)} examples of at most "
-        f"{options.max_length} tokens, batch 16 in passes of 8\n"
-        "\n| way | tokens a second, median | each |\n| --- | --- | --- |"
+        markdown(
+            measure(options.model, lines, max_length=options.max_length, repeats=options.repeats)
+        )
     )
-    for way, found in speeds.items():
-        print(f"| {way} | {medians[way]:.1f} | {', '.join(f'{one:.1f}' for one in found)} |")
-    one, other = medians.values()
-    print(f"\nRatio: {other / one:.2f}.")
     return 0
 
 

@@ -39,8 +39,15 @@ def test_every_row_is_read_once_and_whole(rows: list[list[int]], limit: int, lea
         for place, path in pack.paths.items():
             assert [pack.ids[at] for at in path] == rows[place]
             assert [pack.positions[at] for at in path] == list(range(len(path)))
-            for depth, at in enumerate(path):
-                assert pack.sees[at].nonzero().flatten().tolist() == sorted(path[: depth + 1])
+        branches = pack.branches(torch.device("cpu"))
+        owned = [at for branch in branches for at in range(branch.start, branch.end)]
+        assert owned == list(range(len(pack.ids)))
+        for branch in branches:
+            path = branch.path.tolist()
+            for at, sees in zip(range(branch.start, branch.end), branch.sees, strict=True):
+                seen = [place for place, one in zip(path, sees.tolist(), strict=True) if one]
+                assert seen == path[: pack.positions[at] + 1]
+                assert seen[-1] == at
 
 
 @given(rows=ROWS)
@@ -109,5 +116,5 @@ class Deaf(LlamaForCausalLM):
 
 
 def test_a_pack_of_one_row_is_causal() -> None:
-    pack = Pack([[5, 6, 7]], [0])
-    assert pack.sees.tolist() == [[True, False, False], [True, True, False], [True] * 3]
+    (branch,) = Pack([[5, 6, 7]], [0]).branches(torch.device("cpu"))
+    assert branch.sees.tolist() == [[True, False, False], [True, True, False], [True] * 3]

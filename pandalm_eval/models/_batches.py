@@ -33,10 +33,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Batching:
-    """Rows of a batch: exactly `rows`, or with None as many as fit `TOKENS_PER_BATCH`."""
+    """Rows of a batch: exactly `rows`, or with None as many as fit `TOKENS_PER_BATCH`.
+
+    `packed`: whether prompts are read without padding, so that their lengths may differ.
+    """
 
     rows: int | None
     most_rows: int
+    packed: bool = False
 
     def split(self, work: list[Work]) -> Iterator[list[Work]]:
         """Yield batches of about equal lengths; the longest first, as it is what may not fit.
@@ -58,7 +62,7 @@ class Batching:
         if self.rows is not None:
             return len(batch) == self.rows
         # A row much shorter than the first would mostly be padding.
-        if len(item.ids) < SHORTEST_SHARE * len(batch[0].ids):
+        if not self.packed and len(item.ids) < SHORTEST_SHARE * len(batch[0].ids):
             return True
         # Padded to the longest, every row takes as much as the largest.
         widest = max(one.tokens for one in [*batch, item])

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from pandalm_eval.models._decoding import Decoding, RowsStop, trim
+from pandalm_eval.models._close_calls import CloseCalls
+from pandalm_eval.models._decoding import Decoding, RowsStop, thinks_aloud, trim
 from pandalm_eval.models._prefill import Prefill
 from pandalm_eval.models.text import JudgeText
 
@@ -62,6 +63,11 @@ class Engine:
         pad = tokenizer.pad_token_id
         self._pad: int | None = self._eos[0] if pad is None and self._eos else pad
 
+    @property
+    def packs(self) -> bool:
+        """Whether the prompts of a batch are read without padding."""
+        return self._prefill.works
+
     @torch.inference_mode()
     def generate(self, batch: list[Reading]) -> list[JudgeText]:
         """Continue prompts that share one decoding."""
@@ -73,6 +79,7 @@ class Engine:
         rows_last = decoding.num_beams == 1
         past = self._read_ahead(batch) if rows_last else None
         stops = RowsStop(self._tokenizer, decoding, rows=len(batch), prompt_width=width)
+        close = self._close_calls(decoding, len(batch), width)
         made = self._model.generate(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -81,13 +88,17 @@ class Engine:
                 eos_token_id=self._eos or None, pad_token_id=self._pad
             ),
             stopping_criteria=[stops] if rows_last else None,
+            logits_processor=[close] if close else None,
         )
         rows = made[:, width:].tolist()
         seconds = (time.perf_counter() - began) / len(batch)
-        return [
+        texts = [
             self._text(row, stopped, decoding, seconds)
             for row, stopped in zip(rows, stops.stopped, strict=True)
         ]
+        for place in sorted(close.rows) if close else ():
+            texts[place] = self.generate([batch[place]])[0]
+        return texts
 
     @torch.inference_mode()
     def score(self, batch: list[Scoring]) -> list[dict[tuple[int, ...], Score]]:
@@ -124,6 +135,13 @@ class Engine:
                     rest, also = _read(logprobs[row], tail[1:])
                     found[row][tail] = (begun + rest, likeliest and also)
         return found
+
+    def _close_calls(self, decoding: Decoding, rows: int, width: int) -> CloseCalls | None:
+        """What watches a greedy batch; a single prompt is plain, and thoughts have any length."""
+        greedy = decoding.num_beams == 1 and not dict(decoding.arguments)["do_sample"]
+        if rows == 1 or not greedy or thinks_aloud(self._tokenizer):
+            return None
+        return CloseCalls(self._tokenizer, self._model.dtype, rows=rows, prompt_width=width)
 
     def _text(
         self, row: list[int], stopped: int | None, decoding: Decoding, seconds: float

@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-# Tokens of a packed row. More fill a device better, but attention is taken over all of them.
-TOKENS_PER_PACK = 768
+from pandalm_eval.models._tree_attention import Branch, reads_trees
+
+# Tokens of a packed row: more share more and fill a device better, and take more memory.
+TOKENS_PER_PACK = 2048
 # Prompts that share at least this much are kept in one batch.
 LEAST_SHARED = 32
 
@@ -51,7 +53,7 @@ class Pack:
     Attributes:
         ids, positions: one a token of the tree; a position is the depth in the tree.
         paths: by row's place, where each of its tokens stands in `ids`.
-        sees: (tokens, tokens), true where the token of a row of the matrix sees that of a column.
+        starts: by row's place, where the tokens begin that the rows before it do not have.
     """
 
     def __init__(self, rows: Sequence[Ids], places: Sequence[int]) -> None:
@@ -59,18 +61,22 @@ class Pack:
         self.ids: list[int] = []
         self.positions: list[int] = []
         self.paths: dict[int, list[int]] = {}
-        self.sees = torch.zeros((tokens := _tree_size(rows, places), tokens), dtype=torch.bool)
+        self.starts: dict[int, int] = {}
         before: list[int] = []
         for place, shared in zip(places, _shared(rows, places), strict=True):
             row, start = rows[place], len(self.ids)
             self.ids += row[shared:]
             self.positions += range(shared, len(row))
-            self.sees[start : len(self.ids), before[:shared]] = True
-            own = len(row) - shared
-            self.sees[start : len(self.ids), start : len(self.ids)] = (
-                torch.ones(own, own).tril() > 0
-            )
+            self.starts[place] = start
             before = self.paths[place] = [*before[:shared], *range(start, len(self.ids))]
+
+    def branches(self, device: torch.device) -> list[Branch]:
+        """The tokens of the tree, each in one branch."""
+        return [
+            Branch.of(start, self.paths[place], device)
+            for place, start in self.starts.items()
+            if start <= self.paths[place][-1]  # else all of the row is shared
+        ]
 
 
 def _shared(rows: Sequence[Ids], places: Sequence[int]) -> list[int]:
@@ -115,7 +121,7 @@ class Prefill:
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
         self.works = (
             "position_ids" in accepted
-            and model.config._attn_implementation in ("sdpa", "eager")
+            and any(one.kind is one.VAR_KEYWORD for one in accepted.values())
             and _forgets_nothing(model)
             and self._packs_as_plain()
         )
@@ -140,21 +146,24 @@ class Prefill:
         return DynamicCache([tuple(layer) for layer in layers])
 
     def _read(self, pack: Pack) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        device, dtype = self._model.device, self._model.dtype
-        hidden = torch.where(pack.sees.to(device), 0.0, torch.finfo(dtype).min).to(dtype)
-        output = self._model(
-            input_ids=torch.tensor([pack.ids], device=device),
-            attention_mask=hidden[None, None],
-            position_ids=torch.tensor([pack.positions], device=device),
-            use_cache=True,
-            **self._last_only,
-        )
+        device = self._model.device
+        with reads_trees(self._model):
+            output = self._model(
+                input_ids=torch.tensor([pack.ids], device=device),
+                position_ids=torch.tensor([pack.positions], device=device),
+                use_cache=True,
+                branches=pack.branches(device),
+                **self._last_only,
+            )
         return [(layer.keys, layer.values) for layer in output[self.cache_name].layers]
 
     def _packs_as_plain(self) -> bool:
-        """Whether packed rows give what each gives alone; not every architecture heeds a mask."""
+        """Whether packed rows give what each gives alone; not every architecture heeds branches."""
         rows = [[3, 4, 5, 6, 7], [3, 4, 6, 5], [8, 4]]
-        ours = self(rows).layers[-1].keys
+        try:
+            ours = self(rows).layers[-1].keys
+        except NotImplementedError:
+            return False
         for row, place in zip(rows, ours, strict=True):
             ids = torch.tensor([row], device=self._model.device)
             with torch.inference_mode():

@@ -1,8 +1,9 @@
 """`hf-judge`: a transformers model whose readings are exact.
 
 What it answers is what plain `model.generate` answers to the single prompt, and the tokens that it
-scores decode to prompt + verdict. With `batch_size=1` that holds to the bit; larger batches change
-the rounding of matrix products, so that in bfloat16 two nearly equal tokens may change places.
+scores decode to prompt + verdict. With `batch_size=1` that holds to the bit. Larger batches change
+the rounding of matrix products: generated verdicts that this could turn are read again alone, while
+what stands behind them, and in bfloat16 probabilities from their second digit on, may differ.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class HFJudge(SplitLM):
         if not pretrained:
             raise UsageError("--model hf-judge needs --model_args pretrained=FOLDER or OWNER/NAME.")
         super().__init__()
-        self._batching = Batching(_rows(batch_size), _positive("max_batch_size", max_batch_size))
+        rows, most_rows = _rows(batch_size), _positive("max_batch_size", max_batch_size)
         self._max_length = None if max_length is None else _positive("max_length", max_length)
         self._checkpoint = Checkpoint(
             pretrained=str(pretrained),
@@ -99,6 +100,7 @@ class HFJudge(SplitLM):
         self._device = self.model.device
         self._encoder = Encoder(self.tokenizer)
         self._engine = Engine(self.model, self.tokenizer)
+        self._batching = Batching(rows, most_rows, packed=self._engine.packs)
         LIVE.add(self)
 
     @property
