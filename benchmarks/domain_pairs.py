@@ -29,7 +29,7 @@ from pandalm_eval.domains.scoring import holds
 from pandalm_eval.domains.sources import pairs_by_key, read_parts
 from pandalm_eval.judgments import Judgment, Protocol, Reading
 from pandalm_eval.metrics import summarise
-from pandalm_eval.models.rule import apply_rule
+from pandalm_eval.rules import apply_rule
 from pandalm_eval.tables.cells import share, with_interval
 from pandalm_eval.task import document
 from pandalm_eval.verdicts import LABELS, Verdict

@@ -95,7 +95,7 @@ def _keys_of_run(run: Run) -> list[str]:
     keys += _SOURCES.get(source[0] if source else "", ())
     if is_test_set(run):
         keys += _PUBLISHED
-    if any(judgment.model1 is not None for judgment in run.judgments or ()):
+    if run.judgments is not None and run.judgments.names_models:
         keys += _BETWEEN_CANDIDATES
     if run.name.task == "pandalm-winrate":
         keys += _ANSWERED

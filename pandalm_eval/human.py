@@ -66,7 +66,7 @@ def read_test_set(path: Path) -> list[Pair]:
                 **texts,
             )
         )
-    check_unique(path, (pair.id for pair in pairs))
+    check_unique(path, [pair.id for pair in pairs])
     if booleans:
         _say_booleans(path, len(booleans), listing(booleans))
     return pairs

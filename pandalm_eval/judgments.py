@@ -7,9 +7,8 @@ set, so that figures can be recomputed from it and it can be published.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 
 from pandalm_eval.errors import InputError
 from pandalm_eval.models.text import Finish
-from pandalm_eval.pairs import check_unique
 from pandalm_eval.records import stream_records
 from pandalm_eval.verdicts import LABELS, Invalid, Verdict, parse_verdict
 
@@ -89,7 +87,7 @@ class Reading:
             Invalid(data["reason"]) if data.get("reason") else None,
             (probabilities[0], probabilities[1], probabilities[2]) if probabilities else None,
             bool(data.get("truncated", False)),
-            seconds,
+            None if seconds is None else float(seconds),
         )
 
 
@@ -131,6 +129,7 @@ def read_logprobs(
     return Reading(decide(probabilities), None, probabilities, truncated, seconds)
 
 
+_LARGEST = 2**63  # of a whole number in a column
 _EQUAL = 1e-9  # first and second nearer than this differ by rounding, not by the judge's opinion
 
 
@@ -213,12 +212,12 @@ class Judgment:
         """The judgment of a task's document (see `task.py`) by its readings."""
         verdict, probabilities = resolve(protocol, readings)
         return cls(
-            index=doc["index"],
-            id=doc["id"],
-            prompt_id=doc["prompt_id"],
-            text_hash=doc["text_hash"],
-            model1=doc["model1"],
-            model2=doc["model2"],
+            index=_whole(doc["index"]),
+            id=str(doc["id"]),
+            prompt_id=str(doc["prompt_id"]),
+            text_hash=str(doc["text_hash"]),
+            model1=_name(doc["model1"]),
+            model2=_name(doc["model2"]),
             gold=Verdict(doc["gold"]) if doc["gold"] else None,
             annotators=tuple(Verdict(label) for label in doc["annotators"]),
             length1=len(doc["response1"].strip()),
@@ -259,20 +258,31 @@ class Judgment:
             raise ValueError("a reading of the logprob protocol has no probabilities")
         verdict, probabilities = resolve(protocol, readings)
         return cls(
-            index=int(data["index"]),
+            index=_whole(data["index"]),
             id=str(data["id"]),
             prompt_id=str(data["prompt_id"]),
             text_hash=str(data["text_hash"]),
-            model1=data.get("model1"),
-            model2=data.get("model2"),
+            model1=_name(data.get("model1")),
+            model2=_name(data.get("model2")),
             gold=Verdict(data["gold"]) if data.get("gold") else None,
             annotators=tuple(Verdict(label) for label in data.get("annotators", ())),
-            length1=int(data["length1"]),
-            length2=int(data["length2"]),
+            length1=_whole(data["length1"]),
+            length2=_whole(data["length2"]),
             readings=readings,
             verdict=verdict,
             probabilities=probabilities,
         )
+
+
+def _whole(told: Any) -> int:
+    number = int(told)
+    if not -_LARGEST <= number < _LARGEST:
+        raise ValueError(f"{number} is no place in a set and no length")
+    return number
+
+
+def _name(told: Any) -> str | None:
+    return None if told is None else str(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,39 +297,10 @@ class RunName:
     gold_source: str
 
 
-def write_judgments(path: Path, run: RunName, judgments: Iterable[Judgment]) -> int:
-    """Write JSONL, a judgment a line in pair order; returns the number of lines."""
-    head = {
-        "task": run.task,
-        "judge": run.judge,
-        "protocol": run.protocol.value,
-        "prompt": run.prompt,
-        "decoding": run.decoding,
-        "gold_source": run.gold_source,
-    }
-    ordered = sorted(judgments, key=lambda judgment: judgment.index)
-    lines = [json.dumps(head | judgment.to_json(), allow_nan=False) for judgment in ordered]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return len(lines)
-
-
-def read_judgments(path: Path) -> tuple[RunName, list[Judgment]]:
-    """The run and the judgments of a file that `write_judgments` made.
-
-    Raises:
-        InputError: not such a file, lines of more than one run, or a pair twice; names the line.
-    """
-    run: RunName | None = None
-    judgments = []
-    for run, judgment in stream_judgments(path):  # noqa: B007 - all lines are of one run
-        judgments.append(judgment)
-    check_unique(path, (judgment.id for judgment in judgments))
-    assert run is not None  # stream_records refuses empty files
-    return run, judgments
-
-
 def stream_judgments(path: Path) -> Iterator[tuple[RunName, Judgment]]:
-    """Yield what `read_judgments` returns, one line after the other; pairs may stand there twice.
+    """Yield the run and the judgment of each line of a file that `columns.write_judgments` made.
+
+    Pairs may stand there twice; `columns.read_judgments` refuses that.
 
     Raises:
         InputError: not such a file, or lines of more than one run; names the line.

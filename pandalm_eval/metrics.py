@@ -6,23 +6,25 @@ and the functions below are written once for totals and for bootstrap draws alik
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from pandalm_eval.columns import FIRST, INVALID, NONE, SECOND, Columns
 from pandalm_eval.judgments import Judgment, Protocol
 from pandalm_eval.statistics.clusters import (
     Floats,
+    Numbers,
+    Truths,
     bootstrap_sums,
-    cluster_sums,
     clustered_error,
     interval,
 )
 from pandalm_eval.statistics.shares import share, share_of_counts
-from pandalm_eval.verdicts import LABELS, Verdict
 
 UNDEFINED = "N/A"
 """What a results file says where the data leaves a value undefined."""
@@ -32,8 +34,6 @@ LEAST_EITHER_WAY = 20
 
 _BINS = 10
 """Of the highest probability; equally wide."""
-
-_CODES = {label: code for code, label in enumerate((*LABELS, Verdict.INVALID))}
 
 # Columns of a pair: gold × verdict (3 × 4, invalid last), then counts, then calibration by bin.
 _CONFUSION = slice(0, 12)
@@ -57,38 +57,52 @@ _CALIBRATION = slice(12 + len(_COUNTS), 12 + len(_COUNTS) + 2 * _BINS)
 _WIDTH = _CALIBRATION.stop
 
 
-def _columns(judgment: Judgment) -> Floats:
-    """What one pair adds to the sums: (_WIDTH,)."""
-    row = np.zeros(_WIDTH)
-    verdict, gold, readings = judgment.verdict, judgment.gold, judgment.readings
-    if gold is not None:
-        row[4 * _CODES[gold] + _CODES[verdict]] = 1
-        row[_AT["labelled"]] = 1
-        row[_AT["correct"]] = judgment.correct
-    for swapped, reading in enumerate(readings):
-        row[_AT["readings"]] += 1
-        row[_AT["invalid_readings"]] += reading.verdict is Verdict.INVALID
-        row[_AT["truncated_readings"]] += reading.truncated
-        row[_AT["decisive_readings"]] += reading.verdict in (Verdict.FIRST, Verdict.SECOND)
-        row[_AT["shown_first"]] += reading.verdict is (Verdict.SECOND if swapped else Verdict.FIRST)
-    if len(readings) == 2 and Verdict.INVALID not in (readings[0].verdict, readings[1].verdict):
-        row[_AT["both_valid"]] = 1
-        row[_AT["consistent"]] = readings[0].verdict is readings[1].verdict
-    if verdict in (Verdict.FIRST, Verdict.SECOND) and judgment.length1 != judgment.length2:
-        longer = Verdict.FIRST if judgment.length1 > judgment.length2 else Verdict.SECOND
-        row[_AT["unequal_lengths"]] = 1
-        row[_AT["longer"]] = verdict is longer
-    if judgment.probabilities is not None and gold is not None:
-        is_gold = [float(gold is label) for label in LABELS]
-        row[_AT["with_probabilities"]] = 1
-        row[_AT["brier"]] = math.fsum(
-            (p - y) ** 2 for p, y in zip(judgment.probabilities, is_gold, strict=True)
-        )
-        confidence = max(judgment.probabilities)
-        bin = min(int(confidence * _BINS), _BINS - 1)
-        row[_CALIBRATION.start + bin] = confidence
-        row[_CALIBRATION.start + _BINS + bin] = judgment.correct
-    return row
+def _counted(judged: Columns) -> Iterator[tuple[str, Floats | Truths]]:
+    """What each pair adds to the columns of `_COUNTS`, (n,) each; a column that it skips is 0."""
+    orders, n = judged.orders, len(judged)
+    yield "labelled", judged.is_labelled
+    yield "correct", judged.is_labelled & judged.is_correct
+    decisive = [(order.verdict == FIRST) | (order.verdict == SECOND) for order in orders]
+    shown_first = [order.verdict == code for order, code in zip(orders, (FIRST, SECOND))]  # noqa: B905
+    yield "decisive_readings", _total(decisive, n)
+    yield "shown_first", _total(shown_first, n)
+    yield "readings", _total([order.is_read for order in orders], n)
+    yield "invalid_readings", _total([order.verdict == INVALID for order in orders], n)
+    yield "truncated_readings", _total([order.truncated for order in orders], n)
+    if len(orders) == 2:
+        forward, swapped = (order.verdict for order in orders)
+        both = (forward != INVALID) & (swapped != INVALID) & (forward != NONE) & (swapped != NONE)
+        yield "both_valid", both
+        yield "consistent", both & (forward == swapped)
+    decided = (judged.verdict == FIRST) | (judged.verdict == SECOND)
+    unequal = decided & (judged.length1 != judged.length2)
+    longer = np.where(judged.length1 > judged.length2, FIRST, SECOND)
+    yield "unequal_lengths", unequal
+    yield "longer", unequal & (judged.verdict == longer)
+
+
+def _total(parts: Sequence[Truths], n: int) -> Floats:
+    return np.sum(parts, axis=0, dtype=np.float64) if parts else np.zeros(n)
+
+
+def _calibration(judged: Columns) -> tuple[Numbers, Floats, Numbers, Floats] | None:
+    """Of the pairs with probabilities and gold: places, highest probability, its bin, Brier score.
+
+    None where there is no such pair.
+    """
+    if judged.probabilities is None:
+        return None
+    rows = np.flatnonzero(judged.is_labelled & ~np.isnan(judged.probabilities[:, 0]))
+    told = judged.probabilities[rows]
+    confidence = told.max(axis=1, initial=0)
+    bins = np.minimum((confidence * _BINS).astype(np.intp), _BINS - 1)
+    brier = np.array(
+        [
+            math.fsum((p - (label == gold)) ** 2 for label, p in enumerate(row))
+            for row, gold in zip(told.tolist(), judged.gold[rows].tolist(), strict=True)
+        ]
+    )
+    return rows, confidence, bins, brier
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
@@ -196,23 +210,24 @@ class CalibrationBin:
 
 
 def calibration_bins(judgments: Sequence[Judgment]) -> list[CalibrationBin]:
-    """The bins that `calibration_error` sums over, of judgments with probabilities and gold."""
-    rows = [_columns(j)[_CALIBRATION] for j in judgments]
-    prompts: dict[str, int] = {}
-    clusters = np.array([prompts.setdefault(j.prompt_id, len(prompts)) for j in judgments])
-    confidences, hits = np.split(np.array(rows).reshape(-1, 2 * _BINS), 2, axis=1)
+    """The bins that `calibration_error` sums over, of the judgments with probabilities and gold."""
+    judged = Columns.of(judgments)
+    if (found := _calibration(judged)) is None:
+        return [CalibrationBin(low / _BINS, (low + 1) / _BINS, 0) for low in range(_BINS)]
+    rows, confidence, places, _ = found
+    judged = judged.take(rows)
+    clusters, hits = judged.clusters(), judged.is_correct.astype(np.float64)
     bins = []
     for number in range(_BINS):
-        low, high = number / _BINS, (number + 1) / _BINS
-        inside = confidences[:, number] > 0  # the highest of three probabilities is never 0
+        low, high, inside = number / _BINS, (number + 1) / _BINS, places == number
         n = int(inside.sum())
         if not n:
             bins.append(CalibrationBin(low, high, 0))
             continue
-        found = share(hits[inside, number], clusters[inside])
-        ends = (None, None) if math.isnan(found.low) else (found.low, found.high)
-        confidence = float(confidences[inside, number].mean())
-        bins.append(CalibrationBin(low, high, n, confidence, found.value, *ends))
+        of = share(hits[inside], clusters[inside])
+        ends = (None, None) if math.isnan(of.low) else (of.low, of.high)
+        mean = float(confidence[inside].mean())
+        bins.append(CalibrationBin(low, high, n, mean, of.value, *ends))
     return bins
 
 
@@ -299,12 +314,31 @@ def keys_for(protocol: Protocol, *, gold: bool) -> list[str]:
 
 def sums_by_cluster(judgments: Sequence[Judgment]) -> Floats:
     """Column sums by prompt, (prompts, k), prompts in the order of their first pair."""
-    numbers: dict[str, int] = {}
-    clusters = [numbers.setdefault(j.prompt_id, len(numbers)) for j in judgments]
-    columns = np.empty((len(judgments), _WIDTH))  # a million pairs are .4 GB, as a list twice that
-    for row, judgment in enumerate(judgments):
-        columns[row] = _columns(judgment)
-    return cluster_sums(columns, np.array(clusters, dtype=np.intp))
+    judged = Columns.of(judgments)
+    clusters = judged.clusters()
+    count = int(clusters.max()) + 1
+    sums = np.zeros((count, _WIDTH))  # one column after the other: all of them by pair are 360 MB
+
+    def by_cluster(rows: Numbers | Truths, values: Floats | None = None) -> Floats:
+        return np.bincount(clusters[rows], values, count).astype(np.float64)
+
+    for gold, verdict in itertools.product(range(3), range(4)):
+        sums[:, 4 * gold + verdict] = by_cluster(
+            (judged.gold == gold) & (judged.verdict == verdict)
+        )
+    for name, values in _counted(judged):
+        sums[:, _AT[name]] = np.bincount(clusters, values, count)
+    if (found := _calibration(judged)) is not None:
+        rows, confidence, bins, brier = found
+        sums[:, _AT["with_probabilities"]] = by_cluster(rows)
+        sums[:, _AT["brier"]] = by_cluster(rows, brier)
+        correct = judged.is_correct[rows]
+        for number in range(_BINS):
+            inside = bins == number
+            at = _CALIBRATION.start + number
+            sums[:, at] = by_cluster(rows[inside], confidence[inside])
+            sums[:, at + _BINS] = by_cluster(rows[inside & correct])
+    return sums
 
 
 def summarise(
@@ -320,9 +354,9 @@ def summarise(
     Returns:
         {key: value}; NaN where the data leaves a value undefined.
     """
-    ordered = sorted(judgments, key=lambda judgment: judgment.index)
-    sums = sums_by_cluster(ordered)
-    with_gold = any(j.gold is not None for j in ordered) if gold is None else gold
+    judged = Columns.of(judgments).by_index()
+    sums = sums_by_cluster(judged)
+    with_gold = bool(judged.is_labelled.any()) if gold is None else gold
     metrics = metrics_for(protocol, gold=with_gold)
     total = sums.sum(axis=0)
     draws: dict[str, list[Floats]] = {metric.key: [] for metric in metrics}
@@ -342,7 +376,7 @@ def summarise(
         values[metric.key] = value
         values[f"{metric.key}_stderr"] = clustered_error(metric.of, sums) if defined else math.nan
         values[f"{metric.key}_ci_low"], values[f"{metric.key}_ci_high"] = low, high
-    return values | {"n_pairs": len(ordered), "n_prompts": len(sums)}
+    return values | {"n_pairs": len(judged), "n_prompts": len(sums)}
 
 
 def printable(value: float) -> float | str:

@@ -10,14 +10,15 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from pandalm_eval.columns import FIRST, INVALID, NONE, SECOND, TIE, Codes, Columns
 from pandalm_eval.judgments import Judgment, Protocol
 from pandalm_eval.statistics.clusters import Floats, Numbers
 from pandalm_eval.statistics.correction import Corrected, correct
 from pandalm_eval.statistics.sampling import check_random
 from pandalm_eval.statistics.shares import Estimate, share
-from pandalm_eval.verdicts import Verdict
 
-_SCORES = {Verdict.FIRST: 1.0, Verdict.TIE: 0.5, Verdict.SECOND: 0.0, Verdict.INVALID: math.nan}
+_SCORES = np.empty(4)
+_SCORES[[FIRST, TIE, SECOND, INVALID]] = 1.0, 0.5, 0.0, math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +125,22 @@ class Outcomes:
         An unreadable verdict is invalid here under every protocol: between two candidates a tie is
         a result.
         """
-        rows = sorted(
-            (j for j in judgments if j.model1 is not None and j.model2 is not None),
-            key=lambda judgment: judgment.index,
-        )
-        found = {str(name) for j in rows for name in (j.model1, j.model2)}
-        names = tuple(names if names is not None else sorted(found, key=str.casefold))
-        number = {name: place for place, name in enumerate(names)}
-        prompts: dict[str, int] = {}
+        judged = Columns.of(judgments).by_index()
+        judged = judged.take((judged.model1 != NONE) & (judged.model2 != NONE))
+        met = {int(n): judged.models[n] for n in np.union1d(judged.model1, judged.model2)}
+        names = tuple(names if names is not None else sorted(met.values(), key=str.casefold))
+        places = np.full(len(judged.models), NONE, dtype=np.intp)
+        for number, name in met.items():
+            places[number] = names.index(name)
+        lengths = (judged.length1 + 1) / (judged.length2 + 1)
         return cls(
             names=names,
-            first=np.array([number[str(j.model1)] for j in rows], dtype=np.intp),
-            second=np.array([number[str(j.model2)] for j in rows], dtype=np.intp),
-            score=np.array([_SCORES[_verdict(j, protocol)] for j in rows]),
-            cluster=np.array(
-                [prompts.setdefault(j.prompt_id, len(prompts)) for j in rows], dtype=np.intp
-            ),
-            longer=np.array([math.log((j.length1 + 1) / (j.length2 + 1)) for j in rows]),
-            human=np.array([_SCORES[j.gold or Verdict.INVALID] for j in rows]),
+            first=places[judged.model1],
+            second=places[judged.model2],
+            score=_SCORES[_verdicts(judged, protocol)],
+            cluster=judged.clusters(),
+            longer=np.fromiter(map(math.log, lengths), np.float64, len(judged)),
+            human=_SCORES[np.where(judged.is_labelled, judged.gold, INVALID)],
         )
 
     def contest(self, a: int, b: int) -> Contest:
@@ -152,8 +151,9 @@ class Outcomes:
 
     def contests(self) -> list[tuple[int, int]]:
         """The pairs of candidates that were compared, lower number first."""
-        met = {(min(a, b), max(a, b)) for a, b in zip(self.first, self.second, strict=True)}
-        return sorted((int(a), int(b)) for a, b in met)
+        count = len(self.names)
+        low, high = np.minimum(self.first, self.second), np.maximum(self.first, self.second)
+        return [divmod(int(met), count) for met in np.unique(low * count + high)]
 
     def all_of(self, candidate: int) -> Contest:
         """All judgments of a candidate against anyone, from its side."""
@@ -202,8 +202,6 @@ class Outcomes:
         )
 
 
-def _verdict(judgment: Judgment, protocol: Protocol) -> Verdict:
-    """The verdict, except that unreadable text is no tie (as the single protocol counts it)."""
-    if protocol is Protocol.SINGLE:
-        return judgment.readings[0].verdict
-    return judgment.verdict
+def _verdicts(judged: Columns, protocol: Protocol) -> Codes:
+    """The verdicts, except that unreadable text is no tie (as the single protocol counts it)."""
+    return judged.orders[0].verdict if protocol is Protocol.SINGLE else judged.verdict

@@ -89,6 +89,10 @@ def without_doubles(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
+_LINES = json.JSONDecoder(object_pairs_hook=without_doubles)
+"""`json.loads` would make a decoder for every line."""
+
+
 def _parse_list(path: Path, file: BinaryIO) -> Iterator[Any]:
     records = _parse(path, file.read())
     if not records:
@@ -120,7 +124,7 @@ def _parse_lines(path: Path, file: BinaryIO) -> Iterator[Any]:
         if not line.strip():
             continue
         try:
-            yield json.loads(line, object_pairs_hook=without_doubles)
+            yield _LINES.decode(line)
         except json.JSONDecodeError as error:
             raise InputError(
                 f"{path}: line {number} is not valid JSON ({error.msg}); the file may be "

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pandalm_eval.columns import write_judgments
 from pandalm_eval.errors import InputError
-from pandalm_eval.judgments import write_judgments
 from pandalm_eval.records import read_object
 from pandalm_eval.results import Run, is_ours, manifest_beside, read_results, read_runs
 

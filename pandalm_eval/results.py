@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
+from pandalm_eval.columns import Columns, read_judgments
 from pandalm_eval.errors import InputError
-from pandalm_eval.judgments import Judgment, Protocol, RunName, read_judgments
+from pandalm_eval.judgments import Judgment, Protocol, RunName
 from pandalm_eval.metrics import summarise
 from pandalm_eval.records import stream_records
 
@@ -44,7 +47,7 @@ class Run:
 
     name: RunName
     figures: Mapping[str, float]
-    judgments: Sequence[Judgment] | None
+    judgments: Columns | None
     path: Path
     part: Part | None = None
 
@@ -167,7 +170,7 @@ def _from_results(path: Path) -> list[Run]:
         samples = samples_beside(path, task)
         judgments = None
         if samples.is_file():
-            judgments = judgments_of_samples(samples, name.protocol)
+            judgments = Columns.of(stream_samples(samples, name.protocol))
             require_whole(samples, len(judgments), data["results"].get(task, {}))
             figures = summarise(judgments, name.protocol)
         else:
@@ -229,17 +232,12 @@ def _without_folders(name: str) -> str:
     return PurePosixPath(name.replace("\\", "/")).name
 
 
-def judgments_of_samples(path: Path, protocol: Protocol) -> list[Judgment]:
+def stream_samples(path: Path, protocol: Protocol) -> Iterator[Judgment]:
     """Judgments of a `samples_*.jsonl`, made from documents and filtered responses.
 
     Raises:
         InputError: not samples of a pairwise-judge task; names the line.
     """
-    return list(stream_samples(path, protocol))
-
-
-def stream_samples(path: Path, protocol: Protocol) -> Iterator[Judgment]:
-    """Yield what `judgments_of_samples` returns, one line after the other."""
     from pandalm_eval.readings import judge_sample
 
     for number, sample in enumerate(stream_records(path), start=1):
@@ -276,15 +274,17 @@ def _told_apart(runs: Sequence[Run]) -> list[Run]:
     return renamed
 
 
-def common_judgments(first: Run, second: Run) -> list[tuple[Judgment, Judgment]]:
-    """Judgments of both runs on the same pairs, in pair order.
+def common_judgments(first: Run, second: Run) -> tuple[Columns, Columns]:
+    """Judgments of both runs on the same pairs, row by row, in pair order.
 
     Matched by id and text hash: an id alone may stand for another pair in another set.
     """
-    others = {(judgment.id, judgment.text_hash): judgment for judgment in second.judgments or ()}
-    pairs = [
-        (judgment, others[key])
-        for judgment in first.judgments or ()
-        if (key := (judgment.id, judgment.text_hash)) in others
-    ]
-    return sorted(pairs, key=lambda pair: pair[0].index)
+    if not first.judgments or not second.judgments:
+        return Columns.of(()), Columns.of(())
+    ordered = first.judgments.by_index()
+    keys, others = ordered.keys(), second.judgments.keys()
+    order = np.argsort(others, kind="stable")
+    places = np.searchsorted(others[order], keys, side="right") - 1
+    found = order[np.maximum(places, 0)]
+    met = others[found] == keys
+    return ordered.take(met), second.judgments.take(found[met])

@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,10 @@ class PairwiseJudge(ConfigurableTask):
         Those of a prompt stay together, as a judge reads what they share once. Where there are
         fewer prompts than processes, single documents are dealt out as the harness does.
         """
-        docs = list(super().doc_iterator(limit=limit, samples=samples))
+        whole = super().doc_iterator(limit=limit, samples=samples)
+        if world_size == 1:
+            return whole
+        docs = list(whole)
         prompts = Counter(doc["prompt_id"] for _, doc in docs)
         if len(prompts) < world_size:
             return iter(docs[rank::world_size])
@@ -222,7 +226,7 @@ class PairwiseJudge(ConfigurableTask):
         documents = self.doc_iterator(
             limit=arguments.get("limit"), samples=arguments.get("samples")
         )
-        count = sum(1 for _ in documents)
+        count = sum(1 for _ in islice(documents, world_size))
         if count < world_size:
             raise UsageError(
                 f"{self.config.task}: {count} documents cannot be split over {world_size} "

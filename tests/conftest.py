@@ -7,10 +7,13 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from pandalm_eval.results import Run
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any test module imports transformers
 settings.register_profile(
@@ -255,3 +258,53 @@ def board(
     )
     capsys.readouterr()
     return tmp_path / "board"
+
+
+# Pages of reports ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def small_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Two runs of `report_runs.small`."""
+    import report_runs
+
+    from pandalm_eval.results import read_runs
+
+    folder = tmp_path_factory.mktemp("small")
+    return read_runs(
+        [report_runs.small(folder / "a", "one"), report_runs.small(folder / "b", "two")]
+    )
+
+
+@pytest.fixture(scope="session")
+def small_page(small_runs: list[Run]) -> str:
+    from pandalm_eval.report.page import render
+
+    return render(small_runs)
+
+
+@pytest.fixture(scope="session")
+def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    import report_runs
+
+    from pandalm_eval.report.page import render
+    from pandalm_eval.results import read_runs
+
+    return render(read_runs([report_runs.hostile(tmp_path_factory.mktemp("hostile"))]))
+
+
+@pytest.fixture(scope="session")
+def committed() -> list[Run]:
+    """Of what is committed, the runs that have domains and probabilities."""
+    from pandalm_eval.results import read_runs
+
+    results = Path(__file__).resolve().parents[1] / "results"
+    files = [*(results / "key").glob("judgments_*"), *(results / "human").glob("*_human_*SmolLM2*")]
+    return read_runs(sorted(path for path in files if path.suffix == ".jsonl"))
+
+
+@pytest.fixture(scope="session")
+def committed_page(committed: list[Run]) -> str:
+    from pandalm_eval.report.page import render
+
+    return render(committed)

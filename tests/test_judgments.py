@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pandalm_eval.columns import read_judgments, write_judgments
 from pandalm_eval.errors import InputError
 from pandalm_eval.judgments import (
     Judgment,
@@ -21,11 +22,9 @@ from pandalm_eval.judgments import (
     Reading,
     RunName,
     decide,
-    read_judgments,
     read_logprobs,
     read_text,
     resolve,
-    write_judgments,
 )
 from pandalm_eval.verdicts import LABELS, Invalid, Verdict
 
@@ -279,7 +278,7 @@ def test_file_round_trip(protocol: Protocol, tmp_path: Path) -> None:
     assert write_judgments(path, run_of(protocol), judgments) == 3
     run, read = read_judgments(path)
     assert run == run_of(protocol)
-    assert read == sorted(judgments, key=lambda judgment: judgment.index)
+    assert list(read) == sorted(judgments, key=lambda judgment: judgment.index)
     # Plain JSON, a line each: NaN and the like would not be.
     for line in path.read_text().splitlines():
         json.loads(line, parse_constant=pytest.fail)
@@ -349,6 +348,8 @@ def _drop(line: int, key: str) -> Callable[[list[dict[str, Any]]], None]:
         (_set(0, "annotators", to=None), "line 1 is no judgment: "),
         (_set(0, "index", to="one"), "line 1 is no judgment: "),
         (_set(0, "length1", to=INF), "line 1 is no judgment: "),
+        (_set(0, "index", to=2**63), f"{2**63} is no place in a set and no length."),
+        (_set(0, "readings", 0, "seconds", to=10**400), "line 1 is no judgment: "),
         (_set(1, "judge", to="another"), "line 2 belongs to another run than line 1."),
         (_set(1, "task", to="another"), "line 2 belongs to another run than line 1."),
         (_set(1, "id", to="id-0"), "duplicate id id-0. Each record needs its own."),

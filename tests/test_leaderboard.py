@@ -41,7 +41,7 @@ def test_add_check_build(board: Path, capsys: Capture) -> None:
         ("rule:longest", "full", "A group"),
         ("rule:longest", "logprob", "A group"),
     ]
-    assert all(row["acc"] == pytest.approx(10 / 12) for row in ours)  # as in test_cli.py
+    assert all(row["acc"] == pytest.approx(10 / 12) for row in ours)  # as in test_cli_tables.py
 
 
 def test_no_text_is_added(board: Path) -> None:

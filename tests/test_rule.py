@@ -11,7 +11,8 @@ from lm_eval.api.instance import Instance
 
 from pandalm_eval.errors import UsageError
 from pandalm_eval.judgments import read_logprobs, read_text
-from pandalm_eval.models.rule import RULES, RuleJudge, apply_rule
+from pandalm_eval.models.rule import RuleJudge
+from pandalm_eval.rules import RULES, apply_rule
 from pandalm_eval.verdicts import LABELS, Verdict
 
 FIRST, SECOND, TIE, _ = Verdict

@@ -14,8 +14,9 @@ from test_tables_classic import sample
 
 from pandalm_eval.cli import main
 from pandalm_eval.cli.table import _PARTS
+from pandalm_eval.columns import write_judgments
 from pandalm_eval.errors import InputError
-from pandalm_eval.judgments import Judgment, Protocol, Reading, RunName, write_judgments
+from pandalm_eval.judgments import Judgment, Protocol, Reading, RunName
 from pandalm_eval.results import read_runs
 from pandalm_eval.tables.domains import DomainsTable
 from pandalm_eval.tables.judges import JudgesTable

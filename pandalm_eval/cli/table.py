@@ -100,16 +100,22 @@ def _part(arguments: argparse.Namespace) -> str:
 
 
 def _table(arguments: argparse.Namespace) -> Table:
-    from pandalm_eval.classic_runs import read_tunings
-    from pandalm_eval.results import read_runs
-    from pandalm_eval.tables.classic import ClassicTable
-    from pandalm_eval.tables.domains import DomainsTable
-    from pandalm_eval.tables.judges import JudgesTable
-    from pandalm_eval.tables.models import ModelsTable
-
     if arguments.kind == "classic":
+        from pandalm_eval.classic_runs import read_tunings
+        from pandalm_eval.tables.classic import ClassicTable
+
         return ClassicTable.of(read_tunings(arguments.results))
+    from pandalm_eval.results import read_runs
+
     runs = read_runs(arguments.results)
     if arguments.kind == "models":
+        from pandalm_eval.tables.models import ModelsTable
+
         return ModelsTable.of(runs, gold=arguments.by_gold)
-    return DomainsTable.of(runs) if arguments.kind == "domains" else JudgesTable.of(runs)
+    if arguments.kind == "domains":
+        from pandalm_eval.tables.domains import DomainsTable
+
+        return DomainsTable.of(runs)
+    from pandalm_eval.tables.judges import JudgesTable
+
+    return JudgesTable.of(runs)

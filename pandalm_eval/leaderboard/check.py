@@ -95,7 +95,7 @@ def check_submission(path: Path, data_dir: str | None = None) -> Checked:
 def _pair_faults(where: str, read: Read, data_dir: str | None) -> tuple[list[Fault], list[str]]:
     """Whether the judgments are of the pairs of their task."""
     assert read.name is not None  # the caller's choice
-    if all(judgment.gold is None for judgment in read.judgments):
+    if not read.judgments.is_labelled.any():
         what = "its pairs have no gold label; a leaderboard compares judges with one."
         return [Fault(where, what)], []
     of = pair_sets.set_name(read.name)
@@ -109,11 +109,11 @@ def _pair_faults(where: str, read: Read, data_dir: str | None) -> tuple[list[Fau
     known = pair_sets.shipped().get(of)
     if known is None:
         return [], [f"{of}: the data folder does not have its pairs, so they were not compared."]
-    told = [pair_sets.Expected.told_by(judgment) for judgment in read.judgments]
-    if len(told) == known["pairs"] and pair_sets.fingerprint(told) == known["fingerprint"]:
+    count = len(read.judgments)
+    if count == known["pairs"] and pair_sets.told_by(read.judgments) == known["fingerprint"]:
         return [], [f"{of}: its pairs are {SHOWN}."]
     what = (
-        f"its {len(told)} pairs are not the {known['pairs']} of {of} (ids, hashes, lengths, gold). "
+        f"its {count} pairs are not the {known['pairs']} of {of} (ids, hashes, lengths, gold). "
         "Fetch the data (`pandalm-eval data fetch`), and the check names the lines."
     )
     return [Fault(where, what)], []
@@ -166,7 +166,7 @@ def _other_pairs(checked: Iterable[Checked]) -> list[Fault]:
         for run in one.runs:
             if pair_sets.set_name(run.name) is not None or not run.judgments:
                 continue
-            told = pair_sets.fingerprint(map(pair_sets.Expected.told_by, run.judgments))
+            told = pair_sets.told_by(run.judgments)
             key, where = (run.name.task, run.name.gold_source), f"{one.name}/{run.path.name}"
             other, found = first.setdefault(key, (where, told))
             if found != told:

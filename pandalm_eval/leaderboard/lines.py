@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import math
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pandalm_eval.columns import Columns
 from pandalm_eval.judgments import Judgment, Protocol, Reading, RunName, decide
 from pandalm_eval.leaderboard.faults import Fault, Lines
 from pandalm_eval.leaderboard.plain_text import fault_of_text
+from pandalm_eval.pairs import repeated
 from pandalm_eval.records import json_type, without_doubles
 from pandalm_eval.verdicts import LABELS, Verdict
 
@@ -45,8 +50,8 @@ class Read:
     """
 
     name: RunName | None
-    judgments: list[Judgment]
-    lines: list[int]
+    judgments: Columns
+    lines: Sequence[int]
     faults: list[Fault]
 
 
@@ -58,30 +63,35 @@ def read_lines(path: Path, where: str) -> Read:
     """
     wrong = Lines(where)
     run: RunName | None = None
-    judgments: list[Judgment] = []
-    numbers: list[int] = []
-    seen: set[str] = set()
-    for number, raw in _raw_lines(path):
-        try:
-            record = _parse(raw)
-            name = _name(record)
-            judgment = _judgment(record, name.protocol)
-        except ValueError as error:
-            wrong.add(number, f"{error}.")
-            continue
-        for what in _contradictions(record, judgment, name.protocol):
-            wrong.add(number, f"{what}.")
-        if run is not None and name != run:
-            wrong.add(number, "belongs to another run than the first line.")
-        run = run or name
-        if judgment.id in seen:
-            wrong.add(number, "has an id that stood before: a pair counts once.")
-            continue
-        seen.add(judgment.id)
-        judgments.append(judgment)
-        numbers.append(number)
-    if not numbers:
-        return Read(run, [], [], [*wrong.faults(), Fault(where, "holds no judgment.")])
+    numbers = array("q")
+
+    def each() -> Iterator[Judgment]:
+        nonlocal run
+        for number, raw in _raw_lines(path):
+            try:
+                record = _parse(raw)
+                name = _name(record)
+                judgment = _judgment(record, name.protocol)
+            except ValueError as error:
+                wrong.add(number, f"{error}.")
+                continue
+            for what in _contradictions(record, judgment, name.protocol):
+                wrong.add(number, f"{what}.")
+            if run is not None and name != run:
+                wrong.add(number, "belongs to another run than the first line.")
+            run = run or name
+            numbers.append(number)
+            yield judgment
+
+    judgments = Columns.of(each())
+    if not judgments:
+        return Read(run, judgments, [], [*wrong.faults(), Fault(where, "holds no judgment.")])
+    if doubled := repeated(judgments.id):
+        for place in doubled:
+            wrong.add(numbers[place], "has an id that stood before: a pair counts once.")
+        kept = np.delete(np.arange(len(judgments)), doubled)
+        judgments = judgments.take(kept)
+        numbers = array("q", np.frombuffer(numbers, np.int64)[kept].tolist())
     return Read(run, judgments, numbers, wrong.faults())
 
 

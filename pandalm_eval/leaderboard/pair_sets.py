@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from pandalm_eval.columns import Columns
 from pandalm_eval.data import data_folder, locate
 from pandalm_eval.errors import InputError, listing
 from pandalm_eval.judgments import Judgment, RunName
@@ -120,12 +121,21 @@ def _pairs(set_name: str, data_dir: str) -> Sequence[Pair]:
 
 
 def fingerprint(pairs: Iterable[Expected]) -> str:
-    """32 hexadecimal digits of SHA-256 over all that judgments tell of their pairs, by index."""
+    """32 hexadecimal digits of SHA-256 over all that judgments tell of their pairs.
+
+    Args:
+        pairs: in the order of index and id.
+    """
     digest = hashlib.sha256()
-    for pair in sorted(pairs, key=lambda pair: (pair.index, pair.id)):
+    for pair in pairs:
         told = [getattr(pair, name) for name in ("id", *_COMPARED)]
         digest.update(json.dumps(told).encode() + b"\n")
     return digest.hexdigest()[:32]
+
+
+def told_by(judgments: Columns) -> str:
+    """The fingerprint of the pairs that were judged."""
+    return fingerprint(map(Expected.told_by, judgments.by_index()))
 
 
 @functools.cache
@@ -140,7 +150,7 @@ def shipped() -> Mapping[str, Mapping[str, Any]]:
 
 def differences(
     where: str,
-    judgments: Sequence[Judgment],
+    judgments: Columns,
     lines: Sequence[int],
     expected: Sequence[Expected],
     of: str,
@@ -162,7 +172,7 @@ def differences(
         if other := [name for name in _COMPARED if getattr(told, name) != getattr(pair, name)]:
             wrong.add(line, f"has another {listing(other)} than the pair in {of}.")
     faults = wrong.faults()
-    if missing := sorted(set(by_id) - {judgment.id for judgment in judgments}):
+    if missing := sorted(set(by_id) - set(judgments.id)):
         faults.append(
             Fault(
                 where,

@@ -12,7 +12,7 @@ import numpy as np
 from pandalm_eval.judgments import Protocol
 from pandalm_eval.leaderboard.check import Checked
 from pandalm_eval.leaderboard.metadata import JudgeCard
-from pandalm_eval.leaderboard.pair_sets import Expected, fingerprint
+from pandalm_eval.leaderboard.pair_sets import told_by
 from pandalm_eval.results import Run
 from pandalm_eval.statistics.paired import draws_for, holm, sign_flip
 from pandalm_eval.tables.cells import NOTHING, share, with_interval
@@ -95,7 +95,8 @@ def _by_pairs(submissions: Sequence[Checked]) -> Iterator[tuple[str, list[tuple[
     groups: dict[tuple[str, str], list[tuple[Checked, Run]]] = {}
     for one in submissions:
         for run in one.runs:
-            told = fingerprint(map(Expected.told_by, run.judgments or ()))
+            assert run.judgments is not None  # of a submission
+            told = told_by(run.judgments)
             groups.setdefault((run.name.gold_source, told), []).append((one, run))
     for (gold, _), placed in sorted(groups.items(), key=lambda item: _set_name(item[1])):
         assert gold == placed[0][1].name.gold_source
@@ -153,11 +154,9 @@ def _ranks(runs: Sequence[Run]) -> list[tuple[int | None, int | None]]:
 
 def _answers(runs: Sequence[Run]) -> tuple[Any, Any]:
     """Whether each run is right, (runs, pairs), and the number of each pair's prompt."""
-    ordered = [sorted(run.judgments or (), key=lambda j: (j.index, j.id)) for run in runs]
-    numbers: dict[str, int] = {}
-    clusters = [numbers.setdefault(j.prompt_id, len(numbers)) for j in ordered[0]]
-    right = [[float(judgment.correct) for judgment in judgments] for judgments in ordered]
-    return np.array(right), np.array(clusters, dtype=np.intp)
+    ordered = [run.judgments.by_index() for run in runs if run.judgments is not None]
+    right = np.array([judged.is_correct for judged in ordered], dtype=np.float64)
+    return right, ordered[0].clusters()
 
 
 def _cells(row: Row) -> dict[str, str]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
+import numpy as np
+
+from pandalm_eval.columns import INVALID, TIE, Columns
 from pandalm_eval.judgments import Judgment, Reading
 from pandalm_eval.report.hostile import SCRIPT_PATTERN
 from pandalm_eval.report.position import is_changed
@@ -19,6 +22,9 @@ from pandalm_eval.report.samples import Texts, texts_of
 from pandalm_eval.results import Run
 from pandalm_eval.tables.domains import domain_of
 from pandalm_eval.verdicts import Verdict
+
+MOST = 50_000
+"""Judgments that a page lists at most: that many with texts are 73 MB, and open in two seconds."""
 
 VERDICTS = tuple(verdict.value for verdict in Verdict)
 MARKS = {
@@ -71,26 +77,34 @@ def _cut(part: str, text: str, known: Set[str]) -> Iterator[str]:
 def browser_data(runs: Sequence[Run], *, with_text: bool) -> dict[str, Any]:
     """What the script is given.
 
+    Of more than `MOST` judgments each so-many-th pair of every run is listed, so that runs on the
+    same pairs have the same ones.
+
     Returns:
         hidden: pattern of characters to be shown by number; verdicts: their names by number;
         runs: {key, judge, task, protocol, gold, text: whether its texts are here}; texts; names:
         of models; judgments: lists of run, id, text hash, model 1, model 2 (places in names or
         null), gold, annotators, lengths, verdict, marks (numbers of `MARKS`), readings,
         probabilities, and with text [four texts, prompts, replies] by place.
-        What is absent at the end of a list is left out.
+        What is absent at the end of a list is left out. all: how many judgments there are.
     """
+    count = sum(len(run.judgments or ()) for run in runs)
+    step = max(1, -(-count // MOST))
     pool, names = Pool(), Pool()
     told_runs, rows = [], []
     keys: dict[str, int] = {}
     for run in runs:
         if run.judgments is None:
             continue
+        listed = run.judgments[::step]
         texts = texts_of(run) if with_text else None
         none: Iterator[Texts | None] = repeat(None)  # without an end
         told_runs.append(_run(run, keys) | {"text": texts is not None})
-        for judgment, text in zip(run.judgments, texts or none):  # noqa: B905
-            place = len(told_runs) - 1
-            rows.append(_trimmed([*_row(place, judgment, names), text and _placed(text, pool)]))
+        place, marks = len(told_runs) - 1, _marks(listed)
+        own = none if texts is None else islice(texts, 0, None, step)
+        for judgment, marked, text in zip(listed, marks, own):  # noqa: B905
+            row = _row(place, judgment, marked, names)
+            rows.append(_trimmed([*row, text and _placed(text, pool)]))
     return {
         "hidden": SCRIPT_PATTERN,
         "verdicts": VERDICTS,
@@ -99,6 +113,7 @@ def browser_data(runs: Sequence[Run], *, with_text: bool) -> dict[str, Any]:
         "texts": pool.texts,
         "names": names.texts,
         "judgments": rows,
+        "all": count,
     }
 
 
@@ -116,7 +131,7 @@ def _run(run: Run, keys: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _row(run: int, judgment: Judgment, names: Pool) -> list[Any]:
+def _row(run: int, judgment: Judgment, marks: list[int], names: Pool) -> list[Any]:
     models = [
         None if model is None else names.place(model)
         for model in (judgment.model1, judgment.model2)
@@ -130,20 +145,22 @@ def _row(run: int, judgment: Judgment, names: Pool) -> list[Any]:
         [_NUMBERS[label] for label in judgment.annotators],
         [judgment.length1, judgment.length2],
         _NUMBERS[judgment.verdict],
-        [number for number, name in enumerate(MARKS) if name in _marks(judgment)],
+        marks,
         [_reading(reading) for reading in judgment.readings],
         _rounded(judgment.probabilities),
     ]
 
 
-def _marks(judgment: Judgment) -> set[str]:
+def _marks(judged: Columns) -> Iterator[list[int]]:
+    """Numbers of the marks of each judgment."""
     told = {
-        "wrong": judgment.gold is not None and not judgment.correct,
-        "changed": is_changed(judgment),
-        "invalid": any(reading.verdict is Verdict.INVALID for reading in judgment.readings),
-        "tie": judgment.verdict is Verdict.TIE,
+        "wrong": judged.is_labelled & ~judged.is_correct,
+        "changed": is_changed(judged),
+        "invalid": np.any([order.verdict == INVALID for order in judged.orders], axis=0),
+        "tie": judged.verdict == TIE,
     }
-    return {name for name, holds in told.items() if holds}
+    held = np.stack([told[name] for name in MARKS], axis=1)
+    return (np.flatnonzero(row).tolist() for row in held)
 
 
 def _reading(reading: Reading) -> list[Any]:

@@ -35,10 +35,12 @@ def calibrations(runs: Sequence[Run]) -> list[Calibration]:
     """The curve of every run of the log-probability protocol that has gold."""
     found = []
     for run in runs:
-        labelled = [j for j in run.judgments or () if j.gold and j.probabilities]
-        if run.name.protocol is Protocol.LOGPROB and labelled:
+        if run.name.protocol is not Protocol.LOGPROB or run.judgments is None:
+            continue
+        bins = calibration_bins(run.judgments)
+        if any(bin.n for bin in bins):
             errors = [_printed(run, key) for key in ("ece", "brier")]
-            found.append(Calibration(run, calibration_bins(labelled), *errors))
+            found.append(Calibration(run, bins, *errors))
     return found
 
 

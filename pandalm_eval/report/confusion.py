@@ -45,7 +45,7 @@ class Confusion:
 
 def confusions(runs: Sequence[Run]) -> list[Confusion]:
     """The table of every run that has judgments with gold."""
-    return [_confusion(run) for run in runs if any(j.gold for j in run.judgments or ())]
+    return [_confusion(run) for run in runs if run.judgments and run.judgments.is_labelled.any()]
 
 
 def _confusion(run: Run) -> Confusion:

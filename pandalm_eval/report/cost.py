@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from pandalm_eval.report.sheets import Sheet, sheet
 from pandalm_eval.results import Run
@@ -46,14 +49,16 @@ def cost_sheet(runs: Sequence[Run], manifests: Sequence[Mapping[str, Any] | None
 
 
 def _row(run: Run, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    readings = [reading for j in run.judgments or () for reading in j.readings]
-    seconds = [reading.seconds for reading in readings if reading.seconds is not None]
-    spent = sum(seconds)
+    judged = run.judgments
+    assert judged is not None  # the caller's choice
+    orders = [order.seconds for order in judged.orders if order.seconds is not None]
+    timed = sum(int((~np.isnan(seconds)).sum()) for seconds in orders)
+    spent = math.fsum(np.nansum(seconds) for seconds in orders)
     return {
-        "readings": len(readings),
-        "timed": len(seconds),
-        "seconds": spent if seconds else None,
-        "rate": len(seconds) / spent if spent > 0 else None,
+        "readings": judged.readings(),
+        "timed": timed,
+        "seconds": spent if timed else None,
+        "rate": timed / spent if spent > 0 else None,
         "whole": _seconds(manifest.get("total_evaluation_time_seconds")),
     }
 

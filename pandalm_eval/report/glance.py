@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pandalm_eval.judgments import Judgment
+from pandalm_eval.columns import CODES, INVALID, Codes, Columns
 from pandalm_eval.report.manifests import when
 from pandalm_eval.report.sheets import Axis, Bar, Sheet, sheet
 from pandalm_eval.results import Run
@@ -62,8 +61,7 @@ def glance(run: Run) -> Glance:
     row = {name: None if math.isnan(value) else value for name, value in run.figures.items()}
     printed = with_interval(*(row.get(f"{key}{end}") for end in ("", "_ci_low", "_ci_high")))
     figure, _, interval = printed.partition(" [")
-    judgments = run.judgments or ()
-    labels = [j.gold for j in judgments if j.gold is not None]
+    judged = run.judgments
     return Glance(
         run,
         label,
@@ -71,19 +69,18 @@ def glance(run: Run) -> Glance:
         counts(run),
         f"[{interval}" if interval else "",
         Axis(key).bar(row),
-        _stacked(j.verdict for j in judgments),
-        _stacked(labels),
+        () if judged is None else _stacked(judged.verdict),
+        () if judged is None else _stacked(judged.gold[judged.is_labelled]),
     )
 
 
 _ORDER = (Verdict.FIRST, Verdict.TIE, Verdict.SECOND, Verdict.INVALID)
 
 
-def _stacked(verdicts: Iterable[Verdict]) -> tuple[Stretch, ...]:
-    counts = Counter(verdicts)
-    whole, start, found = counts.total(), 0, []
+def _stacked(verdicts: Codes) -> tuple[Stretch, ...]:
+    whole, start, found = len(verdicts), 0, []
     for verdict in _ORDER:
-        if count := counts[verdict]:
+        if count := int((verdicts == CODES[verdict]).sum()):
             found.append(
                 Stretch(
                     verdict.value,
@@ -118,8 +115,7 @@ def runs_sheet(runs: Sequence[Run], manifests: Sequence[Mapping[str, Any] | None
     return sheet("runs", "Runs on this page", section, rows, axes)
 
 
-def _invalid(judgments: Sequence[Judgment] | None, figures: Mapping[str, float]) -> str:
-    if judgments is None:
+def _invalid(judged: Columns | None, figures: Mapping[str, float]) -> str:
+    if judged is None:
         return share(figures.get("invalid_rate")) if "invalid_rate" in figures else NOTHING
-    readings = [reading.verdict for j in judgments for reading in j.readings]
-    return f"{readings.count(Verdict.INVALID)} of {len(readings)}"
+    return f"{judged.readings(INVALID)} of {judged.readings()}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pandalm_eval.columns import FIRST, SECOND
 from pandalm_eval.report.models import Comparison, names_candidates
 from pandalm_eval.report.sheets import Axes, Axis, Sheet, sheet
 from pandalm_eval.results import Run
 from pandalm_eval.tables.cells import with_interval
 from pandalm_eval.tables.models_text import equal_length
-from pandalm_eval.verdicts import Verdict
 
 _AXES: Axes = {
     "prefers longer": Axis("prefers_longer_rate", guide=0.5),
@@ -80,10 +80,10 @@ def _row(run: Run) -> dict[str, object]:
         f"prefers_longer_rate{end}": _defined(run.figures.get(f"prefers_longer_rate{end}"))
         for end in ("", "_ci_low", "_ci_high")
     }
-    row["decisive"] = sum(
-        j.verdict in (Verdict.FIRST, Verdict.SECOND) and j.length1 != j.length2
-        for j in run.judgments or ()
-    )
+    judged = run.judgments
+    assert judged is not None  # the caller's choice
+    decisive = (judged.verdict == FIRST) | (judged.verdict == SECOND)
+    row["decisive"] = int((decisive & (judged.length1 != judged.length2)).sum())
     return row
 
 

@@ -65,8 +65,7 @@ class Comparison:
 
 def names_candidates(run: Run) -> bool:
     """Whether the pairs of a run are of at least two named candidates."""
-    names = {name for j in run.judgments or () for name in (j.model1, j.model2)}
-    return len(names - {None}) > 1
+    return run.judgments is not None and len(run.judgments.models) > 1
 
 
 def comparisons(runs: Sequence[Run]) -> list[Comparison]:

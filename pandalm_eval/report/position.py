@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
+from pandalm_eval.columns import FIRST, INVALID, SECOND, TIE, Columns
 from pandalm_eval.judgments import Judgment
 from pandalm_eval.report.sheets import Axes, Axis, Sheet, sheet
 from pandalm_eval.results import Run
+from pandalm_eval.statistics.clusters import Truths
 from pandalm_eval.tables.cells import NOTHING, share, with_interval
-from pandalm_eval.verdicts import Verdict
 
 _AXES: Axes = {
     "position consistency": Axis("position_consistency"),
@@ -42,21 +45,31 @@ class Changes:
     @classmethod
     def of(cls, judgments: Sequence[Judgment]) -> Changes:
         """Counted over judgments of two orders."""
-        told = [tuple(reading.verdict for reading in j.readings) for j in judgments]
-        valid = [pair for pair in told if len(pair) == 2 and Verdict.INVALID not in pair]
-        changed = [pair for pair in valid if pair[0] is not pair[1]]
+        judged = Columns.of(judgments)
+        changed = is_changed(judged)
+        forward, swapped = judged.orders[0].verdict, judged.orders[-1].verdict
         return cls(
-            len(valid),
-            len(changed),
-            changed.count((Verdict.FIRST, Verdict.SECOND)),
-            changed.count((Verdict.SECOND, Verdict.FIRST)),
-            sum(Verdict.TIE in pair for pair in changed),
+            int(_are_valid(judged).sum()),
+            int(changed.sum()),
+            int((changed & (forward == FIRST) & (swapped == SECOND)).sum()),
+            int((changed & (forward == SECOND) & (swapped == FIRST)).sum()),
+            int((changed & ((forward == TIE) | (swapped == TIE))).sum()),
         )
 
 
-def is_changed(judgment: Judgment) -> bool:
-    """Whether both readings are valid and the swap changed the verdict."""
-    return Changes.of([judgment]).changed == 1
+def is_changed(judged: Columns) -> Truths:
+    """Whether both readings are valid and the swap changed the verdict; (n,)."""
+    changed: Truths = judged.orders[0].verdict != judged.orders[-1].verdict
+    return changed & _are_valid(judged)
+
+
+def _are_valid(judged: Columns) -> Truths:
+    """Whether there are two readings, both of them valid."""
+    if len(judged.orders) < 2:
+        return np.zeros(len(judged), np.bool_)
+    valid = [order.is_read & (order.verdict != INVALID) for order in judged.orders]
+    both: Truths = valid[0] & valid[1]
+    return both
 
 
 def position_sheet(runs: Sequence[Run]) -> Sheet | None:

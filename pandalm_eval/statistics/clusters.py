@@ -51,7 +51,7 @@ def clustered_error(metric: Metric, sums: Floats) -> float:
     values = metric(moved)
     gradient = (values[: len(total)] - values[len(total) :]) / (2 * steps)
     used = np.any(sums != 0, axis=0)  # a column that is zero everywhere cannot move the metric
-    influence = (sums - sums.mean(axis=0))[:, used] @ gradient[used]
+    influence = (sums[:, used] - sums.mean(axis=0)[used]) @ gradient[used]
     return float(np.sqrt(count / (count - 1) * np.square(influence).sum()))
 
 
@@ -63,8 +63,9 @@ def bootstrap_sums(sums: Floats, draws: int = DRAWS, seed: int = SEED) -> Iterat
     for start in range(0, draws, chunk):
         rows = min(chunk, draws - start)
         drawn = rng.integers(0, count, size=(rows, count))
-        drawn += np.arange(rows)[:, None] * count
-        weights = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+        weights = np.empty((rows, count))
+        for weight, numbers in zip(weights, drawn, strict=True):  # one draw's counts fit a cache
+            weight[:] = np.bincount(numbers, minlength=count)
         yield weights @ sums
 
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
 
 from pandalm_eval.errors import InputError
 from pandalm_eval.statistics.clusters import Floats, Numbers, Truths
@@ -103,4 +102,6 @@ def _rank_test(values: Floats, chosen: Truths) -> float:
     """Two-sided Mann–Whitney p-value; 1 where all values are equal."""
     if np.ptp(values) == 0:
         return 1.0
+    from scipy import stats  # half a second, which few tables need
+
     return float(stats.mannwhitneyu(values[chosen], values[~chosen], method="asymptotic").pvalue)

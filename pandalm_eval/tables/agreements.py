@@ -5,24 +5,22 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pandalm_eval.judgments import Judgment, Protocol
+from pandalm_eval.columns import INVALID, NONE, Columns
+from pandalm_eval.judgments import Protocol
 from pandalm_eval.metrics import summarise
 from pandalm_eval.results import Run, common_judgments
 from pandalm_eval.settings import HUMAN
 from pandalm_eval.statistics.agreement import krippendorff_alpha
-from pandalm_eval.statistics.clusters import Numbers
 from pandalm_eval.statistics.paired import draws_for, holm, mean_difference, sign_flip
 from pandalm_eval.tables.cells import estimated, with_interval
-from pandalm_eval.verdicts import LABELS, Verdict
 
 Row = dict[str, Any]
-Common = Sequence[tuple[Judgment, Judgment]]
-"""Judgments of two runs on the same pairs."""
+Common = tuple[Columns, Columns]
+"""Judgments of two runs on the same pairs, row by row."""
 
 
 def agreements(runs: Sequence[Run]) -> list[Row]:
@@ -39,11 +37,11 @@ def agreements(runs: Sequence[Run]) -> list[Row]:
         (one, other, common)
         for one, other in itertools.combinations(runs, 2)
         if one.name.gold_source == other.name.gold_source
-        and (common := common_judgments(one, other))
+        and len((common := common_judgments(one, other))[0])
     ]
     for one, other, common in met:
         row: Row = {"a": _label(one), "b": _label(other)} | _agreement(common)
-        if all(judgment.gold is not None for judgment, _ in common):
+        if common[0].is_labelled.all():
             row |= _difference(common, draws_for(len(met)))
         rows.append(row)
     tested = [row for row in rows if "p_value" in row]
@@ -59,22 +57,21 @@ def _label(run: Run) -> str:
 
 
 def _agreement(common: Common) -> Row:
-    agree = sum(one.verdict is other.verdict for one, other in common) / len(common)
-    told = [replace(one, gold=other.verdict) for one, other in common]
-    readable = [judgment for judgment in told if judgment.gold is not Verdict.INVALID]
-    kappa = summarise(readable, Protocol.SINGLE)["kappa"] if readable else math.nan
-    prompts = {one.prompt_id for one, _ in common}
+    one, other = common
+    readable = one.told(one.verdict, other.verdict).take(other.verdict != INVALID)
+    kappa = summarise(readable, Protocol.SINGLE)["kappa"] if len(readable) else math.nan
     return {
-        "n": len(common),
-        "n_prompts": len(prompts),
-        "agreement": agree,
+        "n": len(one),
+        "n_prompts": len(np.unique(one.prompt)),
+        "agreement": int((one.verdict == other.verdict).sum()) / len(one),
         "kappa": None if math.isnan(kappa) else kappa,
     }
 
 
 def _difference(common: Common, draws: int) -> Row:
-    clusters = _clusters([one for one, _ in common])
-    differences = np.array([float(one.correct) - float(other.correct) for one, other in common])
+    one, other = common
+    clusters = one.clusters()
+    differences = one.is_correct.astype(np.float64) - other.is_correct
     found = mean_difference(differences, clusters)
     test = sign_flip(differences, clusters, draws=draws)
     return estimated("acc_difference", found) | {"p_value": test.p_value}
@@ -84,20 +81,16 @@ def annotators(runs: Sequence[Run]) -> list[str]:
     """How far the human annotators of each run's pairs agree beyond chance, a sentence each."""
     notes = []
     for run in runs:
-        judgments = run.judgments or ()
-        if run.name.gold_source != HUMAN or not (judgments and judgments[0].annotators):
+        judged = run.judgments
+        if run.name.gold_source != HUMAN or not (judged and judged[0].annotators):
             continue
-        codes = np.array([[LABELS.index(v) for v in j.annotators] for j in judgments], dtype=float)
-        found = krippendorff_alpha(codes, _clusters(judgments))
+        raters = [judged.labels(number) for number in range(len(judged[0].annotators))]
+        codes = np.stack(raters, axis=1).astype(np.float64)
+        codes[codes == NONE] = np.nan
+        found = krippendorff_alpha(codes, judged.clusters())
         told = with_interval(found.value, found.low, found.high)
         notes.append(
             f"Krippendorff's alpha (nominal) of the {codes.shape[1]} annotators on {found.n} pairs "
             f"of {found.clusters} prompts: {told}."
         )
     return notes
-
-
-def _clusters(judgments: Sequence[Judgment]) -> Numbers:
-    """Numbers of the judgments' prompts."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(j.prompt_id, len(numbers)) for j in judgments])

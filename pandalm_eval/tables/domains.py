@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from pandalm_eval.errors import InputError
 from pandalm_eval.metrics import METRICS, sums_by_cluster
 from pandalm_eval.results import Run
@@ -96,7 +98,7 @@ def domain_of(run: Run) -> str | None:
     name = run.name.task.removeprefix("pandalm_").removeprefix("pandalm-")
     if name.partition("-")[0] not in DOMAINS or name == run.name.task:
         return None
-    of_candidates = any(judgment.model1 is not None for judgment in run.judgments or ())
+    of_candidates = run.judgments is not None and run.judgments.names_models
     return f"{name} (candidates)" if of_candidates else name
 
 
@@ -107,9 +109,8 @@ def _order(domain: str) -> tuple[int, str]:
 def _placed(run: Run, row: Row) -> Row:
     placed: Row = {"domain": domain_of(run)} | row
     if row["source"] == "run" and run.judgments is not None:
-        placed["n_truncated"] = sum(
-            any(reading.truncated for reading in judgment.readings) for judgment in run.judgments
-        )
+        shortened = [order.truncated for order in run.judgments.orders]
+        placed["n_truncated"] = int(np.any(shortened, axis=0).sum())
     return placed
 
 

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pandalm_eval.columns import CODES, INVALID, NONE, Codes, Columns
 from pandalm_eval.errors import InputError
-from pandalm_eval.judgments import Judgment, Protocol, Reading, resolve
+from pandalm_eval.judgments import Protocol
 from pandalm_eval.metrics import summarise
-from pandalm_eval.models.rule import apply_rule
 from pandalm_eval.results import Run
+from pandalm_eval.rules import apply_rule
 from pandalm_eval.settings import HUMAN
 from pandalm_eval.tables import judges_text
 from pandalm_eval.tables.agreements import agreements, annotators
 from pandalm_eval.tables.judges_text import Row
 from pandalm_eval.tables.limited import limited_fields, limited_notes
-from pandalm_eval.verdicts import LABELS, Verdict
 
 _RULES = ("longest", "first", "second", "tie")
 _PANDALM_TASKS = "pandalm_human"
@@ -54,11 +54,12 @@ class JudgesTable:
         """
         runs = [_labelled(run) for run in runs]
         rows = [run_row(run) for run in runs]
-        for judged in pair_sets(runs):
+        sets = pair_sets(runs)
+        for judged in sets:
             rows += rule_rows(judged) + human_rows(judged)
         if any(is_test_set(run) for run in runs):
             rows += published_rows()
-        notes = limited_notes(runs) + _notes(rows) + annotators(pair_sets(runs))
+        notes = limited_notes(runs) + _notes(rows) + annotators(sets)
         return cls(rows, agreements(runs), notes)
 
     def as_json(self) -> dict[str, Any]:
@@ -76,10 +77,10 @@ class JudgesTable:
 
 def _labelled(run: Run) -> Run:
     """The run on its pairs with a gold label; the whole run where none or all have one."""
-    judgments = run.judgments or ()
-    labelled = [judgment for judgment in judgments if judgment.gold is not None]
-    if not labelled or len(labelled) == len(judgments):
+    judged = run.judgments
+    if judged is None or judged.is_labelled.all() or not judged.is_labelled.any():
         return run
+    labelled = judged.take(judged.is_labelled)
     return replace(run, judgments=labelled, figures=summarise(labelled, run.name.protocol))
 
 
@@ -95,9 +96,8 @@ def run_row(run: Run) -> Row:
     row |= {"task": name.task, "prompt": name.prompt, "decoding": name.decoding}
     row |= limited_fields(run)
     if run.judgments is not None:
-        readings = [reading for judgment in run.judgments for reading in judgment.readings]
-        row["n_readings"] = len(readings)
-        row["n_invalid"] = sum(reading.verdict is Verdict.INVALID for reading in readings)
+        row["n_readings"] = run.judgments.readings()
+        row["n_invalid"] = run.judgments.readings(INVALID)
         if name.gold_source == HUMAN:
             row["acc_ceiling_rows"] = _accuracies_on_ceiling_rows(run.judgments)
     return row
@@ -116,80 +116,69 @@ def pair_sets(runs: Sequence[Run]) -> list[Run]:
     """One run with judgments for each set of pairs and gold."""
     found: dict[tuple[Any, ...], Run] = {}
     for run in runs:
-        if run.judgments is None or run.judgments[0].gold is None:
+        if run.judgments is None or not run.judgments.is_labelled[0]:
             continue
-        key = (run.name.gold_source, *((j.id, j.text_hash) for j in run.judgments))
+        key = run.name.gold_source, len(run.judgments), run.judgments.keys().tobytes()
         found.setdefault(key, run)
     return list(found.values())
 
 
-def _with_verdict(judgment: Judgment, verdict: Verdict) -> Judgment:
-    reading = (Reading(verdict),)
-    return replace(
-        judgment,
-        readings=reading,
-        verdict=resolve(Protocol.SINGLE, reading)[0],
-        probabilities=None,
-    )
-
-
 def rule_rows(run: Run) -> list[Row]:
     """The trivial rules on the pairs of a run."""
+    judged = run.judgments
+    assert judged is not None  # the caller's choice
     rows = []
     for rule in _RULES:
-        judgments = [
-            _with_verdict(j, apply_rule(rule, j.length1, j.length2, j.id))
-            for j in run.judgments or ()
-        ]
-        figures = summarise(judgments, Protocol.SINGLE)
+        pairs = zip(judged.length1, judged.length2, judged.id, strict=True)
+        verdicts = (CODES[apply_rule(rule, *pair)] for pair in pairs)
+        told = judged.told(np.fromiter(verdicts, np.int8, len(judged)))
+        figures = summarise(told, Protocol.SINGLE)
         rows.append(_row(f"rule: {rule}", "rule", "any", run.name.gold_source, figures))
     return rows
 
 
 def human_rows(run: Run) -> list[Row]:
     """Each annotator against the other two where they agree: what a person reaches."""
-    if run.name.gold_source != HUMAN or not run.judgments or not run.judgments[0].annotators:
+    judged = run.judgments
+    if run.name.gold_source != HUMAN or not judged or not judged[0].annotators:
         return []
-    rows = _annotator_pair_rows(run.judgments)
-    for number in range(len(run.judgments[0].annotators)):
-        judgments = [
-            _with_verdict(replace(j, gold=gold), j.annotators[number])
-            for j in run.judgments
-            if (gold := _others(j, number)) is not None
-        ]
-        if judgments:
-            figures = summarise(judgments, Protocol.SINGLE)
+    rows = _annotator_pair_rows(judged)
+    for number in range(len(judged[0].annotators)):
+        labels, gold = judged.labels(number), _others(judged, number)
+        if (known := (labels != NONE) & (gold != NONE)).any():
+            told = judged.told(labels, gold).take(known)
+            figures = summarise(told, Protocol.SINGLE)
             rows.append(_row(f"annotator {number + 1}", "human", "single", CEILING, figures))
     return rows
 
 
-def _annotator_pair_rows(judgments: Sequence[Judgment]) -> list[Row]:
+def _annotator_pair_rows(judged: Columns) -> list[Row]:
     """Agreement and kappa of every two annotators."""
     rows = []
-    for one, other in itertools.combinations(range(len(judgments[0].annotators)), 2):
-        compared = [
-            _with_verdict(replace(j, gold=j.annotators[one]), j.annotators[other])
-            for j in judgments
-        ]
-        figures = summarise(compared, Protocol.SINGLE)
+    for one, other in itertools.combinations(range(len(judged[0].annotators)), 2):
+        labels, golds = judged.labels(other), judged.labels(one)
+        if not (known := (labels != NONE) & (golds != NONE)).any():
+            continue
+        figures = summarise(judged.told(labels, golds).take(known), Protocol.SINGLE)
         gold = f"annotator {one + 1}"
         rows.append(_row(f"annotator {other + 1}", "human", "single", gold, figures))
     return rows
 
 
-def _others(judgment: Judgment, number: int) -> Verdict | None:
-    rest = judgment.annotators[:number] + judgment.annotators[number + 1 :]
-    return rest[0] if len(set(rest)) == 1 else None
+def _others(judged: Columns, number: int) -> Codes:
+    """What all annotators but one say alike; -1 where they differ."""
+    rests = [labels[:number] + labels[number + 1 :] for labels in judged.annotators]
+    alike = [CODES[rest[0]] if len(set(rest)) == 1 else NONE for rest in rests]
+    return np.array(alike, np.int8)[judged.annotated]
 
 
-def _accuracies_on_ceiling_rows(judgments: Sequence[Judgment]) -> list[dict[str, float]]:
+def _accuracies_on_ceiling_rows(judged: Columns) -> list[dict[str, float]]:
     """Accuracy of the judge on the rows of each annotator's ceiling, against the other two."""
     found = []
-    for number in range(len(judgments[0].annotators)):
-        golds = [(j, _others(j, number)) for j in judgments]
-        told = [j.verdict == gold for j, gold in golds if gold is not None]
-        if told:
-            found.append({"n": len(told), "acc": sum(told) / len(told)})
+    for number in range(len(judged[0].annotators)):
+        gold = _others(judged, number)
+        if n := int((gold != NONE).sum()):
+            found.append({"n": n, "acc": int((judged.verdict == gold).sum()) / n})
     return found
 
 
@@ -199,16 +188,11 @@ def confusion_counts(run: Run) -> npt.NDArray[np.intp]:
     Raises:
         InputError: no judgments, or none with a gold label.
     """
-    labelled = [judgment for judgment in run.judgments or () if judgment.gold is not None]
-    if not labelled:
+    judged = run.judgments
+    if judged is None or not judged.is_labelled.any():
         raise InputError(f"{run.path}: has no judgments with a gold label to compare with.")
-    verdicts = [*LABELS, Verdict.INVALID]
-    counts = np.zeros((3, 4), dtype=np.intp)
-    for judgment in labelled:
-        counts[
-            verdicts.index(judgment.gold or Verdict.INVALID), verdicts.index(judgment.verdict)
-        ] += 1
-    return counts
+    cells = 4 * judged.gold[judged.is_labelled] + judged.verdict[judged.is_labelled]
+    return np.bincount(cells, minlength=12).reshape(3, 4)
 
 
 def published_rows() -> list[Row]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pandalm_eval.errors import InputError
-from pandalm_eval.judgments import Judgment, Protocol, Reading
+from pandalm_eval.judgments import Protocol
 from pandalm_eval.labels import LABELS
 from pandalm_eval.outcomes import Outcomes
 from pandalm_eval.results import Run
@@ -105,16 +105,12 @@ def outcomes_of(run: Run) -> Outcomes:
 
 def _by_gold(run: Run) -> Run:
     """The run as if the gold labels were the verdicts; pairs without a label are left out."""
-    labelled = [_told_by_gold(j) for j in run.judgments or () if j.gold is not None]
-    if not labelled:
+    judged = run.judgments
+    if judged is None or not judged.is_labelled.any():
         raise InputError(f"{run.path}: has no gold labels to read in place of verdicts.")
     name = replace(run.name, judge=f"{GOLD} ({run.name.gold_source})", protocol=Protocol.SINGLE)
-    return replace(run, name=name, judgments=labelled)
-
-
-def _told_by_gold(judgment: Judgment) -> Judgment:
-    assert judgment.gold is not None  # the caller's choice
-    return replace(judgment, readings=(Reading(judgment.gold),), verdict=judgment.gold)
+    labelled = judged.take(judged.is_labelled)
+    return replace(run, name=name, judgments=labelled.told(labelled.gold))
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:

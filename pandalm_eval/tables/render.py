@@ -42,9 +42,9 @@ def render(table: Table, format: str, part: str = "rows", float: Float | None = 
     """
     if format == "json":
         return json.dumps(table.as_json(), indent=1, ensure_ascii=False, allow_nan=False)
-    import pandas as pd
-
     if format == "csv":
+        import pandas as pd
+
         text: str = pd.DataFrame(table.as_json()[part]).to_csv(index=False)
         return text.rstrip("\n")
     sections = [
