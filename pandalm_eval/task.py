@@ -190,7 +190,7 @@ class PairwiseJudge(ConfigurableTask):
         Those of a prompt stay together, as a judge reads what they share once. Where there are
         fewer prompts than processes, single documents are dealt out as the harness does.
         """
-        whole = super().doc_iterator(limit=limit, samples=samples)
+        whole: Iterator[tuple[int, Any]] = super().doc_iterator(limit=limit, samples=samples)
         if world_size == 1:
             return whole
         docs = list(whole)
