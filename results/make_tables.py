@@ -113,6 +113,13 @@ SECTIONS = (
         "made worse on purpose: it leans less on length (.8243), and is no better.",
     ),
     Section(
+        "Hyperparameters that a small judge chose among 80, on prompts it had not chosen by",
+        ("search/judgments_pandalm-compare_*.jsonl",),
+        ModelsTable.of,
+        "The chosen one against the default; [search](search/README.md) has the study and what it "
+        "does not show.",
+    ),
+    Section(
         "A small judge against GPT-4's labels (a sample of 60 prompts of AlpacaEval)",
         ("alpaca_eval/judgments_pandalm-pairs_*.jsonl",),
         JudgesTable.of,

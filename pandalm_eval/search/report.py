@@ -73,7 +73,8 @@ def candidate_rows(study: Study, chosen: Chosen, strengths: Strengths) -> list[R
     """One row a candidate, the strongest first, those that have not answered last.
 
     Keys: candidate, the grid's factors, win_rate (against the default) with `_ci_low` and
-    `_ci_high`, NaN where it has not answered; mark; missing.
+    `_ci_high`, NaN where it has not answered; mark; tied: whether it is not told apart from the
+    chosen one; missing.
     """
     numbers = {name: number for number, name in enumerate(chosen.candidates)}
     default = study.space.default_configuration.name
@@ -95,6 +96,7 @@ def candidate_rows(study: Study, chosen: Chosen, strengths: Strengths) -> list[R
                     zip(("win_rate", "win_rate_ci_low", "win_rate_ci_high"), found, strict=True)
                 ),
                 "mark": ", ".join(marks),
+                "tied": one.name in chosen.equal,
                 "missing": chosen.missing.get(one.name, ""),
             }
         )
@@ -131,7 +133,13 @@ def _page(
 ) -> str:
     default = study.space.default_configuration.name
     table = [
-        {"candidate": row["candidate"], "win rate": _rate(row), "": row["mark"] or row["missing"]}
+        {
+            "candidate": row["candidate"],
+            "win rate": _rate(row),
+            "": ", ".join(
+                filter(None, (row["mark"], row["tied"] * "not told apart", row["missing"]))
+            ),
+        }
         for row in rows
     ]
     levels = [
