@@ -23,8 +23,10 @@ demo: setup
 	rm -rf demo-output
 	$(BIN)/python -m pandalm_eval.demo demo-output
 
+# A process a core, four at most; one file's tests share what they set up.
 test: setup
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 \
+		--dist loadfile -m "not slow and not browser"
 
 test-all: setup
 	$(BIN)/python -m pytest

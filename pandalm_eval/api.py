@@ -217,10 +217,9 @@ def _run(
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.tasks import TaskManager
 
-    from pandalm_eval.tasks_folder import is_linked, tasks_folder
+    from pandalm_eval.tasks_folder import tasks_folder
 
     model, arguments = _model(told)
-    include = None if is_linked() else str(tasks_folder())
     tracker = EvaluationTracker(output_path=str(folder))
     with contextlib.redirect_stdout(
         io.StringIO()
@@ -230,7 +229,9 @@ def _run(
             model_args=arguments,
             tasks=[task],
             task_manager=TaskManager(
-                include_path=include, metadata=dict(arguments) | dict(metadata)
+                include_path=str(tasks_folder()),
+                include_defaults=False,
+                metadata=dict(arguments) | dict(metadata),
             ),
             limit=limit,
             log_samples=True,

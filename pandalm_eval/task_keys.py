@@ -50,6 +50,16 @@ NAMES = frozenset([*(name for takers in TAKERS.values() for name in takers), *_O
 """Every task and group that is judged by this; of others nothing is known."""
 
 
+def are_ours(tasks: Iterable[str]) -> bool:
+    """Whether names and globs, as they were typed, ask for no task of the harness's own."""
+    return all(
+        word.startswith("pandalm")  # what else a glob may match is not known here
+        and bool(fnmatch.filter(NAMES, word))
+        and not fnmatch.fnmatch("pandalm-classic", word)  # a group of the harness's
+        for word in tasks
+    )
+
+
 def refuse_untaken(tasks: Iterable[str], keys: Iterable[str]) -> None:
     """Raise a UsageError that names every key which no task of the run takes, and who takes it.
 

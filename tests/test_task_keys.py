@@ -12,10 +12,11 @@ from test_task import evaluate
 
 from pandalm_eval import models, task_keys
 from pandalm_eval.cli import main
+from pandalm_eval.cli.run import spared_scan
 from pandalm_eval.errors import UsageError
 from pandalm_eval.settings import KEYS
-from pandalm_eval.task_keys import NAMES, TAKERS, refuse_untaken
-from pandalm_eval.tasks_folder import task_files
+from pandalm_eval.task_keys import NAMES, TAKERS, are_ours, refuse_untaken
+from pandalm_eval.tasks_folder import task_files, tasks_folder
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +111,33 @@ def test_a_task_alone_says_it_once(
         "pandalm_human: the key labels, unless it is meant for the model, is left aside (taken by "
         "pandalm-compare)."
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "ours"),
+    [
+        (["pandalm_human"], True),
+        (["pandalm_human_verdict", "pandalm-judge"], True),
+        (["pandalm_*"], True),
+        (["pandalm-c*"], False),  # pandalm-classic is made of the harness's tasks
+        (["pandalm*"], False),
+        (["*human"], False),  # the harness may have one, too
+        (["pandalm_human", "arc_easy"], False),
+        (["pandalm_humn"], False),
+        (["/folder/pandalm_human.yaml"], False),
+    ],
+)
+def test_what_is_ours_alone(words: list[str], ours: bool) -> None:
+    assert are_ours(words) is ours
+
+
+def test_tasks_of_ours_are_found_without_the_harness_s_own() -> None:
+    import lm_eval.tasks
+
+    whole = lm_eval.tasks.TaskManager
+    with spared_scan():
+        found = lm_eval.tasks.TaskManager(include_path=str(tasks_folder()))
+        assert isinstance(found, whole)
+        assert set(found.all_tasks) >= NAMES
+        assert all(name.startswith("pandalm") for name in found.all_tasks)
+    assert lm_eval.tasks.TaskManager is whole
