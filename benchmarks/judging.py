@@ -102,16 +102,13 @@ def ways(judge: HFJudge, plain: HFJudge, pairs: list[Pair]) -> dict[str, Callabl
     for rows in STOCK_ROWS:
         stock = HFLM(pretrained=judge.model, tokenizer=judge.tokenizer, batch_size=rows)
         for name, protocol in STOCK.items():
-            found[f"{name}, batch {rows}"] = partial(
-                _asked, stock, requests(pairs, protocol, greedy, settles=False)
-            )
+            asked = requests(pairs, protocol, greedy, settles=False)
+            run = getattr(stock, asked[0].request_type)
+            found[f"{name}, batch {rows}"] = partial(run, asked, disable_tqdm=True)
     for name, protocol in OURS.items():
-        found[name] = partial(_asked, judge, requests(pairs, protocol, greedy, settles=True))
+        asked = requests(pairs, protocol, greedy, settles=True)
+        found[name] = partial(getattr(judge, asked[0].request_type), asked)
     return found
-
-
-def _asked(model: Any, asked: list[Instance]) -> Any:
-    return getattr(model, asked[0].request_type)(asked)
 
 
 def limit(judge: HFJudge, pairs: list[Pair]) -> tuple[int, int, float]:
