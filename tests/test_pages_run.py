@@ -46,7 +46,8 @@ A_RUN = """run --model rule --model_args name=longest --tasks pandalm_human_verd
 
 
 def test_most_pages_are_run() -> None:
-    assert set(PAGES) - set(RUN) == {"CONTRIBUTING.md", "docs/reading_the_numbers.md"}
+    not_run = {"CONTRIBUTING.md", "docs/how_fast.md", "docs/reading_the_numbers.md"}
+    assert set(PAGES) - set(RUN) == not_run
 
 
 @pytest.fixture
