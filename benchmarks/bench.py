@@ -138,8 +138,8 @@ def markdown(found: dict[str, Any]) -> str:
 
 {without_model.markdown(found["without_model"])}
 
-Each command is a process of its own, with its start. Growth: of the peak, from the second largest
-count to the largest.
+Each command is a process of its own, with its start, on made-up judgments of six pairs a prompt between
+four models. Growth: of the peak, from the second largest count to the largest.
 
 ## Training
 
@@ -174,7 +174,9 @@ def main() -> int:
     examples = [example(pair) for pair in pairs if pair.gold][: size.examples]
     found: dict[str, Any] = {
         "date": date.today().isoformat(),
-        "command": f"python benchmarks/bench.py{' --quick' if options.quick else ''}",
+        "command": "python benchmarks/bench.py"
+        + (f" --file {options.file.name}" if options.file else "")
+        + (" --quick" if options.quick else ""),
         "machine": machine(),
         "judging": judging.measure(
             model_args, file=options.file, prompts=size.prompts, repeats=size.repeats

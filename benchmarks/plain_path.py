@@ -10,6 +10,7 @@ of `--batch_size auto`. Prints Markdown.
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 from pathlib import Path
 
@@ -53,10 +54,13 @@ def scored(judge: HFJudge, asked: list[Instance]) -> list[float]:
         prompt = asked[place].args[0]
         ids = encoder.prompt(prompt)
         ends = [encoder.continuation(prompt, ids, one.args[1]) for one in asked[place : place + 3]]
+        read: dict[tuple[int, ...], torch.Tensor] = {}  # verdicts of one token share a pass
         for end in ends:
-            logits = judge.model(torch.tensor([ids + end[:-1]])).logits[0, len(ids) - 1 :]
-            logprobs = torch.log_softmax(logits.float(), dim=-1)
-            values.append(sum(float(logprobs[step, token]) for step, token in enumerate(end)))
+            before = tuple(end[:-1])
+            if before not in read:
+                logits = judge.model(torch.tensor([[*ids, *before]])).logits[0, len(ids) - 1 :]
+                read[before] = torch.log_softmax(logits.float(), dim=-1)
+            values.append(sum(float(read[before][step, token]) for step, token in enumerate(end)))
     return values
 
 
@@ -66,27 +70,32 @@ def main() -> int:
     parser.add_argument("file", type=Path, help="testset-v1.json")
     parser.add_argument("--model_args", required=True, help="of hf-judge")
     parser.add_argument("--pairs", type=int, help="only the first so many")
+    parser.add_argument("--protocols", nargs="*", default=["verdict", "logprob"])
     options = parser.parse_args()
     pairs = read_test_set(options.file)[: options.pairs]
     judge = HFJudge(**simple_parse_args_string(options.model_args), batch_size="auto")
     print(f"{judge.name}, {judge.model.dtype}, {len(pairs)} pairs in both orders.\n")
 
-    asked = requests(pairs, Protocol.VERDICT, Decoding.GREEDY, settles=True)
-    ours = [read_text(str(text), swapped=False) for text in judge.generate_until(asked)]
-    plain = [read_text(text, swapped=False) for text in generated(judge, asked)]
-    print(f"verdict protocol: {_differing(ours, plain)}")
-
-    asked = requests(pairs, Protocol.LOGPROB, Decoding.GREEDY, settles=True)
-    ours = _read([value for value, _ in judge.loglikelihood(asked)])
-    plain = _read(scored(judge, asked))
-    apart = max(
-        abs(a - b)
-        for one, other in zip(ours, plain, strict=True)
-        for a, b in zip(one.probabilities or (), other.probabilities or (), strict=True)
-    )
-    print(
-        f"logprob protocol: {_differing(ours, plain)}; probabilities differ by {apart:.2g} at most"
-    )
+    if "verdict" in options.protocols:
+        asked = requests(pairs, Protocol.VERDICT, Decoding.GREEDY, settles=True)
+        ours = [read_text(str(text), swapped=False) for text in judge.generate_until(asked)]
+        plain = [read_text(text, swapped=False) for text in generated(judge, asked)]
+        print(f"verdict protocol: {_differing(ours, plain)}")
+    if "logprob" in options.protocols:
+        asked = requests(pairs, Protocol.LOGPROB, Decoding.GREEDY, settles=True)
+        ours = _read([value for value, _ in judge.loglikelihood(asked)])
+        plain = _read(scored(judge, asked))
+        apart = [
+            max(
+                abs(a - b)
+                for a, b in zip(one.probabilities or (), other.probabilities or (), strict=True)
+            )
+            for one, other in zip(ours, plain, strict=True)
+        ]
+        print(
+            f"logprob protocol: {_differing(ours, plain)}; probabilities of a reading differ by "
+            f"{statistics.median(apart):.2g} (median), {max(apart):.2g} (at most)"
+        )
     return 0
 
 
