@@ -138,8 +138,8 @@ def markdown(found: dict[str, Any]) -> str:
 
 {without_model.markdown(found["without_model"])}
 
-Each command is a process of its own, with its start, on made-up judgments of six pairs a prompt between
-four models. Growth: of the peak, from the second largest count to the largest.
+Each command is a process of its own, with its start, on made-up judgments of six pairs a prompt
+between four models. Growth: of the peak, from the second largest count to the largest.
 
 ## Training
 
