@@ -10,7 +10,6 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import matplotlib
 import numpy as np
@@ -24,11 +23,11 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
+from test_plot_names import HOSTILE, TEXTS
 
 from pandalm_eval.errors import InputError, UsageError
 from pandalm_eval.plots.confusion import confusion
 from pandalm_eval.plots.layers import lay_out
-from pandalm_eval.plots.names import printed
 from pandalm_eval.plots.partial_order import partial_order
 from pandalm_eval.plots.style import WIDEST, look
 from pandalm_eval.plots.win_rates import Bar, win_rate_bars
@@ -38,19 +37,6 @@ NAMES = [
     *("llama-7b", "bloom-7b", "cerebras-gpt-6.7B", "opt-7b", "pythia-6.9b", "alpaca_lora_7b"),
     *("llama-13b-instruct-optimal-lr", "vicuna-13b-v1.5-delta-weights", "gpt-3.5-turbo-0301"),
     *("PandaLM-7B-v1", "SmolLM2-135M", "mistral-7b", "phi-2", "gemma-2b", "W" * 30),
-]
-HOSTILE = [
-    *("$x_1$", "$", "a$b", r"\frac{1}{2}", "a\\", "two\nlines\r\n\ttab", "\x00\x1b[31m\x7f", ""),
-    *(" ", "\u202eabc", "\u200f", "a\u200bb", "x" * 10_000, "$" * 10_000, "<b>&amp;</b>]]>"),
-    *(
-        "日本語のモデル名",
-        "😀🏳️‍🌈",
-        "e" + "\u0301" * 500,
-        "العربية",
-        "\ud800",
-        "\ufffe\uffff",
-        "﷽" * 40,
-    ),
 ]
 RATES = {name: 0.9 - 0.05 * i for i, name in enumerate(NAMES)}
 COUNTS = np.array([[300, 60, 20, 7], [55, 290, 30, 0], [0, 0, 0, 0]])
@@ -384,49 +370,9 @@ def _luminance(grey: float) -> float:
     return grey / 12.92 if grey <= 0.04045 else ((grey + 0.055) / 1.055) ** 2.4
 
 
-# Names
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("$x_1$", r"\$x_1\$"),
-        ("a\\", "a\\"),
-        ("a\tb\nc", "a b c"),
-        ("\x1b[31m\u202er", "[31mr"),
-        ("\ud800\uffff", "��"),
-        (" \u200f", "(no name)"),
-        ("e" + "\u0301" * 9, "é\u0301\u0301"),
-        ("abc" * 100, "abcabcabcabcabcabcab…cabcabcabcabcabcabc"),
-    ],
-)
-def test_printed_names(text: str, shown: str) -> None:
-    assert printed([text], 1000, 8)[0].lines == (shown,)
-
-
-def test_lines_break_behind_marks() -> None:
-    assert printed(["vicuna-13b-v1.5-delta-weights"], 90, 8, 3)[0].lines == (
-        *("vicuna-13b-v1.5-", "delta-weights"),
-    )
-
-
-_TEXTS = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(HOSTILE)
-
-
-@settings(max_examples=200)
-@given(st.lists(_TEXTS, min_size=1, max_size=6), st.integers(1, 3))
-def test_any_name_can_be_printed(texts: list[str], lines: int) -> None:
-    found = printed(texts, 90, 8, lines)
-    assert len({name.lines for name in found}) == len(texts)
-    for name in found:
-        assert 1 <= len(name.lines) <= lines
-        assert name.width <= 90 + 1e-6
-        ET.fromstring(f"<a>{escape(''.join(name.lines))}</a>")
-
-
 @pytest.mark.slow
 @settings(max_examples=25)
-@given(st.lists(_TEXTS, min_size=1, max_size=5, unique=True))
+@given(st.lists(TEXTS, min_size=1, max_size=5, unique=True))
 def test_any_names_are_drawn(names: list[str]) -> None:
     with look():
         for figure in (

@@ -460,51 +460,6 @@ def _task(small_data: Path, name: str) -> PairwiseJudge:
     return loaded
 
 
-@pytest.mark.parametrize("limit", [None, 2])
-def test_fewer_documents_than_processes(small_data: Path, limit: int | None) -> None:
-    task = _task(small_data, HUMAN)
-    count = limit or 12
-    with pytest.raises(UsageError, match=f"{count} documents cannot be split over 99 processes"):
-        task.build_all_requests(world_size=99, limit=limit)
-
-
-@pytest.mark.parametrize("world_size", [1, 3, 5])
-def test_documents_of_a_prompt_stay_in_one_process(write: Write, world_size: int) -> None:
-    prompts = [number // 4 if number < 16 else number for number in range(24)]  # 4 of 4, 8 alone
-    rows = [
-        {"instruction": f"do {prompt}", "response1": str(number), "response2": "b", "label": 1}
-        for number, prompt in enumerate(prompts)
-    ]
-    task = _pairs_task(write(rows))
-    parts = [
-        list(task.doc_iterator(rank=rank, world_size=world_size)) for rank in range(world_size)
-    ]
-    assert sorted(number for part in parts for number, _ in part) == list(range(24))
-    assert all(doc["index"] == number for part in parts for number, doc in part)
-    owners = {doc["instruction"]: rank for rank, part in enumerate(parts) for _, doc in part}
-    assert all(
-        owners[doc["instruction"]] == rank for rank, part in enumerate(parts) for _, doc in part
-    )
-    sizes = [len(part) for part in parts]
-    assert max(sizes) - min(sizes) <= 1
-
-
-def test_documents_of_few_prompts_are_dealt_out(write: Write) -> None:
-    rows = [
-        {"instruction": "same", "response1": str(number), "response2": "b", "label": 1}
-        for number in range(6)
-    ]
-    task = _pairs_task(write(rows))
-    parts = [[number for number, _ in task.doc_iterator(rank=r, world_size=4)] for r in range(4)]
-    assert parts == [[0, 4], [1, 5], [2], [3]]
-
-
-def _pairs_task(pairs: Path) -> PairwiseJudge:
-    name = "pandalm-pairs"
-    loaded: PairwiseJudge = manager({"pairs": str(pairs)}).load([name])["tasks"][name]
-    return loaded
-
-
 class ChatAPI:
     """What the harness's chat backends look like to the task."""
 
