@@ -1,8 +1,8 @@
 """Whether hf-judge's batches say what the plain path says, on every pair of the test set.
 
 The plain path is transformers' own: `generate` on each prompt alone, and one pass over each prompt
-with a verdict behind it. Verdicts and probabilities of both orders are compared with those
-of `--batch_size auto`. Prints Markdown.
+with a verdict behind it. Verdicts of each order and of each pair, and probabilities, are compared
+with those of `--batch_size auto`. Prints Markdown.
 
     python benchmarks/plain_path.py testset-v1.json --model_args pretrained=FOLDER,dtype=bfloat16
 """
@@ -18,10 +18,11 @@ import torch
 from judging import requests
 from lm_eval.api.instance import Instance
 from lm_eval.utils import simple_parse_args_string
+from more_itertools import batched
 from tqdm import tqdm
 
 from pandalm_eval.human import read_test_set
-from pandalm_eval.judgments import Protocol, Reading, read_logprobs, read_text
+from pandalm_eval.judgments import Protocol, Reading, read_logprobs, read_text, resolve
 from pandalm_eval.models.hf_judge import HFJudge
 from pandalm_eval.models.tokens import Encoder
 from pandalm_eval.settings import Decoding
@@ -78,39 +79,60 @@ def main() -> int:
 
     if "verdict" in options.protocols:
         asked = requests(pairs, Protocol.VERDICT, Decoding.GREEDY, settles=True)
-        ours = [read_text(str(text), swapped=False) for text in judge.generate_until(asked)]
-        plain = [read_text(text, swapped=False) for text in generated(judge, asked)]
-        print(f"verdict protocol: {_differing(ours, plain)}")
+        ours = [str(text) for text in judge.generate_until(asked)]
+        _compare(Protocol.VERDICT, _read_texts(ours), _read_texts(generated(judge, asked)))
     if "logprob" in options.protocols:
         asked = requests(pairs, Protocol.LOGPROB, Decoding.GREEDY, settles=True)
-        ours = _read([value for value, _ in judge.loglikelihood(asked)])
-        plain = _read(scored(judge, asked))
+        values = [value for value, _ in judge.loglikelihood(asked)]
+        ours, plain = _read_scores(values), _read_scores(scored(judge, asked))
+        _compare(Protocol.LOGPROB, ours, plain)
         apart = [
             max(
                 abs(a - b)
                 for a, b in zip(one.probabilities or (), other.probabilities or (), strict=True)
             )
-            for one, other in zip(ours, plain, strict=True)
+            for pair, same in zip(ours, plain, strict=True)
+            for one, other in zip(pair, same, strict=True)
         ]
         print(
-            f"logprob protocol: {_differing(ours, plain)}; probabilities of a reading differ by "
-            f"{statistics.median(apart):.2g} (median), {max(apart):.2g} (at most)"
+            f"Probabilities of a reading differ by {statistics.median(apart):.2g} (median), "
+            f"{max(apart):.2g} (at most); {sum(x > 0 for x in apart)} of {len(apart)} do at all."
         )
     return 0
 
 
-def _read(values: list[float]) -> list[Reading]:
+def _read_texts(texts: list[str]) -> list[list[Reading]]:
+    """The two readings of each pair."""
     return [
-        read_logprobs(values[place : place + 3], swapped=False, truncated=False)
-        for place in range(0, len(values), 3)
+        [read_text(forward, swapped=False), read_text(swapped, swapped=True)]
+        for forward, swapped in batched(texts, 2)
     ]
 
 
-def _differing(ours: list[Reading], plain: list[Reading]) -> str:
-    differing = sum(a.verdict != b.verdict for a, b in zip(ours, plain, strict=True))
-    invalid = sum(one.verdict is Verdict.INVALID for one in plain)
-    return (
-        f"{differing} of {len(plain)} verdicts differ ({invalid} of the plain path's are invalid)"
+def _read_scores(values: list[float]) -> list[list[Reading]]:
+    """The two readings of each pair."""
+    return [
+        [read_logprobs(six[:3], swapped=False), read_logprobs(six[3:], swapped=True)]
+        for six in batched(values, 6)
+    ]
+
+
+def _compare(protocol: Protocol, ours: list[list[Reading]], plain: list[list[Reading]]) -> None:
+    """Print how many verdicts differ."""
+    pairs = sum(
+        resolve(protocol, one)[0] != resolve(protocol, other)[0]
+        for one, other in zip(ours, plain, strict=True)
+    )
+    readings = [
+        (one.verdict, other.verdict)
+        for pair, same in zip(ours, plain, strict=True)
+        for one, other in zip(pair, same, strict=True)
+    ]
+    print(
+        f"{protocol} protocol: {pairs} of {len(plain)} pairs and "
+        f"{sum(one != other for one, other in readings)} of {len(readings)} readings have another "
+        f"verdict; {sum(other is Verdict.INVALID for _, other in readings)} readings of the plain "
+        "path are invalid."
     )
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from lm_eval.api.instance import Instance
 from small_judges import PROMPTS, generate, judge, plain
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
 from pandalm_eval.models import _close_calls
-from pandalm_eval.models._close_calls import CloseCalls
+from pandalm_eval.models._close_calls import CloseCalls, decided_together, is_close
+from pandalm_eval.verdicts import LABELS, TARGETS
 
 WORDS = ["1", "2", "Tie", "\n", "The", "A", "</s>"]
 ONE, TWO, TIE, BREAK, THE, A, END = range(len(WORDS))
@@ -70,3 +72,69 @@ def test_close_rows_are_read_again_alone(
     monkeypatch.setattr(subject.model, "generate", counted)
     assert generate(subject, PROMPTS) == plain(folders["merged"], PROMPTS)
     assert alone.count(1) >= len(PROMPTS)
+
+
+def scored(*documents: tuple[str, str]) -> list[Instance]:
+    """What the log-probability protocol asks of pairs, by their prompts in both orders."""
+    return [
+        Instance("loglikelihood", {}, (prompt, TARGETS[label]), idx, ("pairs", number, 1))
+        for number, orders in enumerate(documents)
+        for idx, (prompt, label) in enumerate((p, v) for p in orders for v in LABELS)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("forward", "swapped", "is_near"),
+    [
+        ([-0.1, -3.0, -6.0], [-3.0, -0.1, -6.0], False),  # first, in both orders
+        ([-0.1, -3.0, -6.0], [-0.1, -3.2, -6.0], True),  # the place decides: nearly a tie
+        ([-0.1, -3.0, -6.0], [-0.1, -3.0, -6.0], True),  # a tie, as rounded here
+        ([-0.1, -3.0, -6.0], [-0.8, -0.9, -6.0], True),  # clear over both, but one order is not
+        ([-0.1, -5.0, -6.0], [-0.5, -1.2, -6.0], False),
+        ([-3.0, -3.2, -0.1], [-3.2, -3.0, -0.1], False),  # the judge says tie
+        ([-2.0, -0.8, -0.9], [-0.8, -2.0, -0.9], True),  # second, or tie
+        ([float("nan")] * 3, [-3.0, -0.1, -6.0], False),  # invalid, and stays so
+    ],
+)
+def test_a_scored_pair_is_close_where_a_small_gain_turns_a_verdict(
+    forward: list[float], swapped: list[float], is_near: bool
+) -> None:
+    assert is_close([*forward, *swapped], torch.bfloat16) is is_near
+    if not is_near:
+        assert not is_close([*forward, *swapped], torch.float32)
+
+
+def test_only_both_orders_of_a_pair_are_decided_together() -> None:
+    pairs = scored(("A:", "B:"), ("C:", "D:"))
+    other = Instance("loglikelihood", {}, ("Sky?", " blue"), 0, ("colours", 0, 1))
+    assert decided_together([*pairs, other]) == [tuple(range(6)), tuple(range(6, 12)), (12,)]
+    without_one = pairs[1:6]  # answered in an earlier run
+    assert decided_together(without_one) == [(place,) for place in range(5)]
+
+
+def test_close_pairs_are_read_again_alone(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a batch size that parts the orders of a pair, and identical responses among them."""
+    one, two, three, four, five, _ = PROMPTS
+    requests = scored((one, two), (three, three), (four, five))
+    expected = judge(folders["merged"], batch_size=1).loglikelihood(requests)
+    monkeypatch.setitem(_close_calls.TOLERANCE, torch.float32, 1e4)  # all are close
+    subject = judge(folders["merged"], batch_size=3)
+    score, sizes, kept = subject._engine.score, [], {}
+
+    def counted(batch: list[object]) -> object:
+        sizes.append(len(batch))
+        return score(batch)  # type: ignore[arg-type]
+
+    def keep(kind: str, arguments: tuple[str, str], value: object) -> None:
+        assert arguments not in kept or arguments[0] == three
+        kept[arguments] = value
+
+    monkeypatch.setattr(subject._engine, "score", counted)
+    monkeypatch.setattr(subject.cache_hook, "add_partial", keep)
+    found = subject.loglikelihood(requests)
+    assert sorted(sizes) == [1, 1, 1, 1, 2, 3]
+    assert found[:6] + found[12:] == expected[:6] + expected[12:]
+    assert found[6:9] == found[9:12]
+    assert [kept[request.args] for request in requests] == found

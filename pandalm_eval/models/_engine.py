@@ -35,7 +35,7 @@ class Reading:
         return self.decoding.num_beams * (len(self.ids) + self.decoding.max_new_tokens)
 
 
-@dataclass
+@dataclass(eq=False)
 class Scoring:
     """A prompt with all its continuations: token ids → places of the requests."""
 

@@ -2,8 +2,9 @@
 
 What it answers is what plain `model.generate` answers to the single prompt, and the tokens that it
 scores decode to prompt + verdict. With `batch_size=1` that holds to the bit. Larger batches change
-the rounding of matrix products: generated verdicts that this could turn are read again alone, while
-what stands behind them, and in bfloat16 probabilities from their second digit on, may differ.
+the rounding of matrix products: verdicts that this could turn are read again alone, so that none
+depends on the batch, while what is written behind a verdict, and in bfloat16 the probabilities of
+the other readings from their second digit on, may differ.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from pandalm_eval.errors import InputError, UsageError, listing
 from pandalm_eval.models._batches import Batching, run_fitting
+from pandalm_eval.models._close_calls import decided_together, is_close
 from pandalm_eval.models._decoding import Decoding
 from pandalm_eval.models._engine import Engine, Reading, Score, Scoring
 from pandalm_eval.models._processes import SplitLM
@@ -24,6 +26,8 @@ from pandalm_eval.models.checkpoint import Checkpoint
 from pandalm_eval.models.text import JudgeText
 from pandalm_eval.models.tokens import Encoder
 
+Asked = tuple[Scoring, tuple[int, ...]]
+"""A prompt, and the token ids of the continuation that a request asks for."""
 LIVE: weakref.WeakSet[HFJudge] = weakref.WeakSet()
 """The judges alive in this process: decoding=upstream exists only where there is one."""
 
@@ -208,7 +212,8 @@ class HFJudge(SplitLM):
         """Score continuations: (natural log-probability, whether each token is the most likely).
 
         All continuations of one context share a single pass over it; longer ones than a token
-        extend its keys and values. The log-softmax is taken in float32.
+        extend its keys and values. The log-softmax is taken in float32. Where rounding in
+        the batch could turn a pair's verdict, or that of one order, both are read again alone.
 
         Raises:
             InputError: an empty context, one too long for the model, or a continuation that the
@@ -216,6 +221,7 @@ class HFJudge(SplitLM):
         """
         self._require_prompts(requests)
         prompts: dict[str, Scoring] = {}
+        asked: list[Asked] = []
         lengths = []
         for place, request in enumerate(requests):
             context, continuation = request.args
@@ -224,21 +230,29 @@ class HFJudge(SplitLM):
                 scoring = prompts[context] = Scoring(self._encoder.prompt(context))
             ids = tuple(self._encoder.continuation(context, scoring.ids, continuation))
             scoring.continuations.setdefault(ids, []).append(place)
+            asked.append((scoring, ids))
             lengths.append(len(scoring.ids) + len(ids) - 1)  # the last token is never an input
         self._require_fit(requests, lengths)
+        together = {place: group for group in decided_together(requests) for place in group}
         scores: dict[int, Score] = {}
         with self._progress(len(requests), "scoring") as bar:
             for batch in self._batching.split(list(prompts.values())):
+                new: list[int] = []
                 for scoring, found in zip(
                     batch, run_fitting(self._engine.score, batch), strict=True
                 ):
                     for ids, places in scoring.continuations.items():
-                        for place in places:
-                            scores[place] = found[ids]
-                            self.cache_hook.add_partial(
-                                "loglikelihood", requests[place].args, found[ids]
-                            )
-                        bar.update(len(places))
+                        scores.update(dict.fromkeys(places, found[ids]))
+                        new += places
+                for group in dict.fromkeys(together[place] for place in new):
+                    if not all(place in scores for place in group):
+                        continue  # the other order comes in a later batch
+                    self._settle(group, asked, scores)
+                    for place in group:
+                        self.cache_hook.add_partial(
+                            "loglikelihood", requests[place].args, scores[place]
+                        )
+                    bar.update(len(group))
         return [scores[place] for place in range(len(requests))]
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
@@ -250,6 +264,16 @@ class HFJudge(SplitLM):
         raise NotImplementedError(
             "hf-judge scores verdicts after prompts, not whole texts; for perplexity use `hf`."
         )
+
+    def _settle(self, group: tuple[int, ...], asked: list[Asked], scores: dict[int, Score]) -> None:
+        """Read both orders of a pair again, each alone, where rounding could turn a verdict."""
+        prompts = dict.fromkeys(asked[place][0] for place in group)
+        # Identical responses make one prompt of both orders, and are a tie however it is rounded.
+        if self._batching.rows == 1 or len(prompts) < 2:
+            return
+        if is_close([scores[place][0] for place in group], self.model.dtype):
+            alone = {scoring: self._engine.score([scoring])[0] for scoring in prompts}
+            scores.update({place: alone[asked[place][0]][asked[place][1]] for place in group})
 
     def _progress(self, total: int, what: str) -> tqdm[Any]:
         return tqdm(total=total, desc=f"{self.name}: {what}", disable=self.rank != 0)
