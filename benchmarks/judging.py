@@ -7,7 +7,8 @@ them, and take turns:
   tokens, through `hf-judge`;
 - the harness's `hf`, both orders: `generate_until` of at most 8 tokens up to the first newline, and
   `loglikelihood` of the three verdicts, which is what `multiple_choice` asks for;
-- ours, both orders: `hf-judge` with `--batch_size auto` under three protocols.
+- ours, both orders: `hf-judge` with `--batch_size auto` under three protocols, and once without
+  reading again alone what the rounding of a batch could turn.
 
 The limit is what the arithmetic demands: 2 x parameters outside of the embeddings, for each token
 that no other prompt of the run has at the same place after the same beginning, and attention, over
@@ -94,7 +95,9 @@ def chosen(file: Path | None, prompts: int) -> list[Pair]:
     return [pair for pair in pairs if pair.prompt_id in drawn]
 
 
-def ways(judge: HFJudge, plain: HFJudge, pairs: list[Pair]) -> dict[str, Callable[[], Any]]:
+def ways(
+    judge: HFJudge, plain: HFJudge, inexact: HFJudge, pairs: list[Pair]
+) -> dict[str, Callable[[], Any]]:
     """From a way's name to what does it; each returns the answers."""
     greedy, beams = Decoding.GREEDY, Decoding.UPSTREAM
     single = requests(pairs, Protocol.SINGLE, beams, settles=True)
@@ -108,6 +111,7 @@ def ways(judge: HFJudge, plain: HFJudge, pairs: list[Pair]) -> dict[str, Callabl
     for name, protocol in OURS.items():
         asked = requests(pairs, protocol, greedy, settles=True)
         found[name] = partial(getattr(judge, asked[0].request_type), asked)
+    found[f"{name}, exact=False"] = partial(inexact.loglikelihood, asked)
     return found
 
 
@@ -162,10 +166,13 @@ def measure(
         model_args = f"pretrained={gguf.parent},gguf_file={gguf.name},dtype=bfloat16"
     judge = HFJudge(**simple_parse_args_string(model_args), batch_size="auto")
     plain = HFJudge(**simple_parse_args_string(model_args), batch_size=1)
+    inexact = HFJudge(**simple_parse_args_string(model_args), batch_size="auto", exact=False)
     logging.getLogger("lm_eval.models").setLevel(logging.ERROR)  # stock models take loaded weights
     pairs = chosen(file, prompts)
-    every = {way: run for way, run in ways(judge, plain, pairs).items() if way not in without}
-    for way, run in ways(judge, plain, pairs[:1]).items():
+    every = {
+        way: run for way, run in ways(judge, plain, inexact, pairs).items() if way not in without
+    }
+    for way, run in ways(judge, plain, inexact, pairs[:1]).items():
         if way in every and way != UPSTREAM:
             run()  # what only the first call pays
     clock, answers = in_turns(every, repeats)

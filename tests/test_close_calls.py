@@ -138,3 +138,21 @@ def test_close_pairs_are_read_again_alone(
     assert found[:6] + found[12:] == expected[:6] + expected[12:]
     assert found[6:9] == found[9:12]
     assert [kept[request.args] for request in requests] == found
+
+
+def test_nothing_is_read_again_where_the_user_says_so(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_close_calls.TOLERANCE, torch.float32, 1e4)
+    subject = judge(folders["merged"], batch_size=3, exact=False)
+    score, sizes = subject._engine.score, []
+
+    def counted(batch: list[object]) -> object:
+        sizes.append(len(batch))
+        return score(batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(subject._engine, "score", counted)
+    monkeypatch.setattr(CloseCalls, "__call__", None)  # any use would fail
+    subject.loglikelihood(scored((PROMPTS[0], PROMPTS[1]), (PROMPTS[3], PROMPTS[4])))
+    assert sorted(sizes) == [1, 3]
+    assert len(generate(subject, PROMPTS)) == len(PROMPTS)

@@ -49,14 +49,18 @@ class Scoring:
 
 
 class Engine:
-    """A loaded model and its tokenizer."""
+    """A loaded model and its tokenizer.
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    `rereads`: whether texts are made again alone where a batch's rounding could turn the verdict.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, rereads: bool) -> None:
         self._model = model
         self._tokenizer = tokenizer
         base = model.get_base_model() if hasattr(model, "peft_config") else model
         self._accepted = set(inspect.signature(base.forward).parameters)
         self._prefill = Prefill(model)
+        self._rereads = rereads
         eos = base.generation_config.eos_token_id
         eos = tokenizer.eos_token_id if eos is None else eos
         self._eos: list[int] = [] if eos is None else eos if isinstance(eos, list) else [eos]
@@ -138,7 +142,13 @@ class Engine:
 
     def _close_calls(self, decoding: Decoding, rows: int, width: int) -> CloseCalls | None:
         """What watches a greedy batch; a single prompt is plain, and thoughts have any length."""
-        if rows == 1 or decoding.num_beams > 1 or decoding.samples or thinks_aloud(self._tokenizer):
+        watched = self._rereads and rows > 1
+        if (
+            not watched
+            or decoding.num_beams > 1
+            or decoding.samples
+            or thinks_aloud(self._tokenizer)
+        ):
             return None
         return CloseCalls(self._tokenizer, self._model.dtype, rows=rows, prompt_width=width)
 

@@ -48,6 +48,8 @@ class HFJudge(SplitLM):
         max_length: most tokens of prompt and new text; by default the model's own limit.
         trust_remote_code: whether code that comes with the checkpoint may run.
         parallelize: spread one model over all accelerators (`device_map="auto"`).
+        exact: read verdicts again alone that the rounding of a batch could turn; without, a judge
+            that is often undecided is about twice as fast, and its verdicts vary with the batch.
         name: name to show; by default `pretrained`.
 
     Raises:
@@ -70,6 +72,7 @@ class HFJudge(SplitLM):
         max_length: int | str | None = None,
         trust_remote_code: bool | str = False,
         parallelize: bool | str = False,
+        exact: bool | str = True,
         name: str | None = None,
         **unknown: Any,
     ) -> None:
@@ -103,7 +106,9 @@ class HFJudge(SplitLM):
         )
         self._device = self.model.device
         self._encoder = Encoder(self.tokenizer)
-        self._engine = Engine(self.model, self.tokenizer)
+        # A single prompt is plain as it is.
+        self._rereads = _flag("exact", exact) and rows != 1
+        self._engine = Engine(self.model, self.tokenizer, rereads=self._rereads)
         self._batching = Batching(rows, most_rows, packed=self._engine.packs)
         LIVE.add(self)
 
@@ -269,7 +274,7 @@ class HFJudge(SplitLM):
         """Read both orders of a pair again, each alone, where rounding could turn a verdict."""
         prompts = dict.fromkeys(asked[place][0] for place in group)
         # Identical responses make one prompt of both orders, and are a tie however it is rounded.
-        if self._batching.rows == 1 or len(prompts) < 2:
+        if not self._rereads or len(prompts) < 2:
             return
         if is_close([scores[place][0] for place in group], self.model.dtype):
             alone = {scoring: self._engine.score([scoring])[0] for scoring in prompts}
