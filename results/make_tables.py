@@ -113,6 +113,13 @@ SECTIONS = (
         "made worse on purpose: it leans less on length (.8243), and is no better.",
     ),
     Section(
+        "Variants of that training, on fewer examples",
+        ("judge_variants/*.jsonl", "judge_training/judgments_*_rule-longest.jsonl"),
+        JudgesTable.of,
+        "What was varied stands in [judge_training](judge_training/README.md). None of them is told "
+        "apart from the longer response. Qwen2.5-Coder-0.5B read the first 240 pairs only.",
+    ),
+    Section(
         "Hyperparameters that a small judge chose among 80, on prompts it had not chosen by",
         ("search/judgments_pandalm-compare_*.jsonl",),
         ModelsTable.of,
