@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from pandalm_eval.errors import InputError
+from pandalm_eval.models.hf_judge import HFJudge
 from pandalm_eval.models.tokens import Encoder
 
 CONTINUATIONS = ["1", "2", "Tie", "Response 1 is better", "\n"]
@@ -80,29 +82,51 @@ def test_probabilities_are_those_of_a_full_forward_pass(
     assert False in likeliest
 
 
-def test_continuations_share_one_pass_over_their_prompt(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def widths(monkeypatch: pytest.MonkeyPatch) -> Callable[[HFJudge], list[int]]:
+    """Make a judge note the tokens of every pass."""
+
+    def noted(subject: HFJudge) -> list[int]:
+        found: list[int] = []
+        forward = subject.model.forward
+
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            found.append(kwargs["input_ids"].shape[1])
+            return forward(*args, **kwargs)
+
+        monkeypatch.setattr(subject.model, "forward", counting)
+        return found
+
+    return noted
+
+
+def test_continuations_share_one_pass_over_their_prompts(
+    folders: dict[str, Path], widths: Callable[[HFJudge], list[int]]
 ) -> None:
+    subject = judge(folders["split"], batch_size=2)
+    passes = widths(subject)
+    scores = subject.loglikelihood(
+        [request for text in ("1", "Tie yes", "Tie no", "1") for request in ask(PROMPTS[1:3], text)]
+    )
+    assert scores[:2] == scores[-2:]
+    assert len([width for width in passes if width > 20]) == 1
+
+
+def test_a_single_prompt_is_read_anew_for_a_longer_continuation(
+    folders: dict[str, Path], widths: Callable[[HFJudge], list[int]]
+) -> None:
+    """As the plain path does it; those that differ in their last token share a pass."""
     subject = judge(folders["split"])
-    widths: list[int] = []
-    forward = subject.model.forward
-
-    def counting(*args: Any, **kwargs: Any) -> Any:
-        widths.append(kwargs["input_ids"].shape[1])
-        output = forward(*args, **kwargs)
-        assert output.logits.shape[1] == (1 if widths[-1] > 20 else widths[-1])
-        return output
-
-    monkeypatch.setattr(subject.model, "forward", counting)
-    single = subject.loglikelihood(
-        [request for text in ("1", "2", "1") for request in ask(PROMPTS[1:4:2], text)]
-    )
-    assert len(widths) == 2
-    assert single[0] == single[4]
-    subject.loglikelihood(
-        [request for text in ("1", "Tie yes", "Tie no") for request in ask(PROMPTS[1:2], text)]
-    )
-    assert len([width for width in widths[2:] if width > 20]) == 1
+    passes = widths(subject)
+    subject.loglikelihood([request for text in "12" for request in ask(PROMPTS[:1], text)])
+    assert len(passes) == 1
+    (prompt,) = passes
+    texts = ("1", "Tie yes", "Tie no")
+    subject.loglikelihood([request for text in texts for request in ask(PROMPTS[:1], text)])
+    one, *longer = passes[1:]
+    assert one == prompt
+    assert longer
+    assert all(prompt < width <= prompt + len("Tie yes") for width in longer)
 
 
 def test_learnt_positions_count_from_each_rows_own_beginning(

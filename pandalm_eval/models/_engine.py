@@ -107,6 +107,8 @@ class Engine:
     @torch.inference_mode()
     def score(self, batch: list[Scoring]) -> list[dict[tuple[int, ...], Score]]:
         """Score every continuation of every prompt; one pass over the prompts, last logits only."""
+        if len(batch) == 1:
+            return [self._score_alone(batch[0])]
         past = self._read_ahead(batch)
         input_ids, mask = self._left_padded([scoring.ids for scoring in batch])
         longer = [[ids for ids in scoring.continuations if len(ids) > 1] for scoring in batch]
@@ -139,6 +141,23 @@ class Engine:
                     rest, also = _read(logprobs[row], tail[1:])
                     found[row][tail] = (begun + rest, likeliest and also)
         return found
+
+    def _score_alone(self, scoring: Scoring) -> dict[tuple[int, ...], Score]:
+        """Score as plain passes over prompt and continuation do.
+
+        Keys and values kept from the prompt would round otherwise, and in bfloat16 two orders often
+        mirror each other to the bit, which is a tie only if all of their probabilities do.
+        """
+        passes: dict[tuple[int, ...], torch.Tensor] = {}
+        for *before, _ in scoring.continuations:
+            if tuple(before) not in passes:
+                ids = torch.tensor([[*scoring.ids, *before]], device=self._model.device)
+                keep = 1 + len(before)
+                output = self._forward(
+                    ids, torch.ones_like(ids), keep=keep, use_cache=False, past=None
+                )
+                passes[tuple(before)] = torch.log_softmax(output.logits[0, -keep:].float(), dim=-1)
+        return {ids: _read(passes[ids[:-1]], ids) for ids in scoring.continuations}
 
     def _close_calls(self, decoding: Decoding, rows: int, width: int) -> CloseCalls | None:
         """What watches a greedy batch; a single prompt is plain, and thoughts have any length."""
