@@ -116,8 +116,8 @@ SECTIONS = (
         "Variants of that training, on fewer examples",
         ("judge_variants/*.jsonl", "judge_training/judgments_*_rule-longest.jsonl"),
         JudgesTable.of,
-        "What was varied stands in [judge_training](judge_training/README.md). None of them is told "
-        "apart from the longer response. Qwen2.5-Coder-0.5B read the first 240 pairs only.",
+        "What was varied stands in [judge_training](judge_training/README.md). None of them is "
+        "told apart from the longer response. Qwen2.5-Coder-0.5B read the first 240 pairs only.",
     ),
     Section(
         "Hyperparameters that a small judge chose among 80, on prompts it had not chosen by",
