@@ -1,6 +1,6 @@
 """The mean of the weights of models that were trained from the same one.
 
-    python results/judge_training/average.py OUTPUT FOLDER FOLDER...
+python results/judge_training/average.py OUTPUT FOLDER FOLDER...
 """
 
 from __future__ import annotations
