@@ -31,6 +31,7 @@ from pandalm_eval.models.tokens import Encoder
         ({"batch_size": "many"}, UsageError, "batch_size=many"),
         ({"max_length": 0}, UsageError, "max_length=0"),
         ({"parallelize": "yes"}, UsageError, "parallelize=yes"),
+        ({"exact": "maybe"}, UsageError, "exact=maybe: use True or False"),
         ({"pretrained": "./no/such/judge"}, InputError, "no such folder"),
         ({"pretrained": "owner/judge"}, InputError, "hf download owner/judge"),
         ({"peft": "/no/such/adapter"}, InputError, "peft=/no/such/adapter"),
