@@ -45,8 +45,8 @@ def decided_together(requests: Sequence[Instance]) -> list[tuple[int, ...]]:
 def is_close(logprobs: Sequence[float], dtype: torch.dtype) -> bool:
     """Whether rounding could turn the verdict of a pair or of one of its orders.
 
-    `logprobs` are the pair's six. Each verdict in turn is favoured in both orders, by a share of the
-    tolerance, as two errors seldom go the same way.
+    `logprobs` are the pair's six. Each verdict in turn is favoured in both orders, by a share of
+    the tolerance, as two errors seldom go the same way.
     """
     gain = _SHARE * tolerance(dtype)
 
