@@ -216,9 +216,10 @@ class HFJudge(SplitLM):
     def loglikelihood(self, requests: list[Instance]) -> list[Score]:
         """Score continuations: (natural log-probability, whether each token is the most likely).
 
-        All continuations of one context share a single pass over it; longer ones than a token
-        extend its keys and values. The log-softmax is taken in float32. Where rounding in
-        the batch could turn a pair's verdict, or that of one order, both are read again alone.
+        In a batch all continuations of one context share a single pass over it; longer ones than a
+        token extend its keys and values. A prompt alone is read anew for these. The log-softmax is
+        taken in float32. Where rounding in the batch could turn a pair's verdict, or that of one
+        order, both are read again alone.
 
         Raises:
             InputError: an empty context, one too long for the model, or a continuation that the
